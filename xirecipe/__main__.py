@@ -1,0 +1,5 @@
+"""`python -m xirecipe`."""
+
+from xirecipe.cli import entry
+
+entry()

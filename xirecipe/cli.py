@@ -1,0 +1,214 @@
+"""The command line. Each command is a thin door to a function in `xirecipe.commands`, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xirecipe import __version__
+
+app = typer.Typer(
+    name="xirecipe",
+    help="Instruction-tuning datasets for low-resource languages, declared as recipes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as recipes/swahili.yaml.")]
+Profile = Annotated[str | None, typer.Option("--profile", help="A profile of the recipe; `sample` when not given.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over the recipe, as if written there. Repeatable."),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only this many documents.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"xirecipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Recipes, language files, or folders of them.")],
+    format: Annotated[str, typer.Option("--format", help="text, json or github (annotations in a pull request).")] = "text",
+) -> None:
+    """Every mistake at once, with file, line and column. Loads no engine, reaches no network."""
+    from xirecipe.commands.check import run_check
+
+    raise typer.Exit(run_check(paths, format))
+
+
+@app.command()
+def plan(
+    recipe: RecipePath,
+    profile: Profile = None,
+    set: Overrides = None,
+    limit: Limit = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 when something would run.")] = False,
+    json: Json = False,
+) -> None:
+    """Stages, what is done, what would run and why, and what it would cost."""
+    from xirecipe.commands.plan import run_plan_command
+
+    raise typer.Exit(run_plan_command(recipe, profile, set or [], limit, exit_code, json))
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    profile: Profile = None,
+    set: Overrides = None,
+    limit: Limit = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="STAGE", help="Stop after this stage.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run stages with failed rows again.")] = False,
+    json: Json = False,
+) -> None:
+    """Make the dataset: run what is missing, then write the release folder."""
+    from xirecipe.commands.run import run_run
+
+    raise typer.Exit(run_run(recipe, profile, set or [], limit, to, retry_failed, json))
+
+
+@app.command()
+def verify(recipe: RecipePath, profile: Profile = None, set: Overrides = None, limit: Limit = None) -> None:
+    """Check a finished run: rows add up at every stage, counts and manifests agree, the release folder loads."""
+    from xirecipe.commands.verify import run_verify
+
+    raise typer.Exit(run_verify(recipe, profile, set or [], limit))
+
+
+@app.command()
+def preview(
+    recipe: RecipePath,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many documents to take through the stages.")] = 5,
+    profile: Profile = None,
+    set: Overrides = None,
+    json: Json = False,
+) -> None:
+    """A few rows with every column, and the dropped ones with their reasons."""
+    from xirecipe.commands.look import run_preview
+
+    raise typer.Exit(run_preview(recipe, n, profile, set or [], json))
+
+
+@app.command()
+def trace(
+    recipe: RecipePath,
+    document_id: str,
+    profile: Profile = None,
+    set: Overrides = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """One document's way through the stages: kept, or dropped where and why."""
+    from xirecipe.commands.look import run_trace
+
+    raise typer.Exit(run_trace(recipe, document_id, profile, set or [], limit, json))
+
+
+@app.command()
+def rejects(
+    recipe: RecipePath,
+    stage: Annotated[str | None, typer.Option("--stage", help="Only this stage.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only this reason, such as length.min_chars.")] = None,
+    sample: Annotated[int, typer.Option("--sample", min=1, help="How many rows to show.")] = 10,
+    try_: Annotated[
+        list[str] | None, typer.Option("--try", metavar="KEY=VALUE", help="What another threshold would change, without a run.")
+    ] = None,
+    profile: Profile = None,
+    set: Overrides = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Dropped and failed rows, with the value and the threshold that decided."""
+    from xirecipe.commands.look import run_rejects
+
+    raise typer.Exit(run_rejects(recipe, stage, reason, sample, try_ or [], profile, set or [], limit, json))
+
+
+@app.command()
+def card(recipe: RecipePath, profile: Profile = None, set: Overrides = None, limit: Limit = None) -> None:
+    """The dataset card, rendered from manifests and rows."""
+    from xirecipe.commands.publish import run_card
+
+    raise typer.Exit(run_card(recipe, profile, set or [], limit))
+
+
+@app.command()
+def release(
+    recipe: RecipePath,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write, laid out as a Hub repository.")],
+    profile: Profile = None,
+    set: Overrides = None,
+    limit: Limit = None,
+) -> None:
+    """Write a finished dataset as a folder laid out exactly as a Hub dataset repository."""
+    from xirecipe.commands.publish import run_release
+
+    raise typer.Exit(run_release(recipe, to, profile, set or [], limit))
+
+
+@app.command()
+def schema(
+    write: Annotated[bool, typer.Option("--write", help="Write the JSON Schemas into DIR.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when they are not fresh.")] = False,
+    directory: Annotated[Path, typer.Option("--dir", help="Where the schemas lie.")] = Path("schemas"),
+) -> None:
+    """JSON Schemas of recipe, language file and manifest, for editors."""
+    from xirecipe.commands.schema import run_schema
+
+    raise typer.Exit(run_schema(directory, write=write, check=check))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the CLI. 0 fine, 1 the user's input, 2 usage (or `plan --exit-code`), 3 our bug, 130 interrupted."""
+    from xirecipe.diagnostics import Sources, UserError, render_text
+
+    try:
+        result: Any = app(arguments, standalone_mode=False)
+    except UserError as error:
+        sys.stderr.write(render_text(error.diagnostics, getattr(error, "sources", Sources())))
+        return 1
+    except (typer.Abort, KeyboardInterrupt):
+        sys.stderr.write("\ninterrupted; what is finished is kept, and the same command goes on from there\n")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough.
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            sys.stderr.write(f"error[usage]: {error.format_message()}\n  = hint: xirecipe --help\n")
+            return int(error.exit_code)
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.write(
+            "\nerror[bug]: this is a bug in xirecipe, not in your recipe; please report the lines above\n"
+            "  = hint: what is finished is kept in the store\n"
+        )
+        return 3
+    return int(result or 0)
+
+
+def entry() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,1 @@
+"""One function a command: from arguments to an exit code."""

@@ -1,0 +1,50 @@
+"""What the commands share: compiling a recipe for a store, and finding finished artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xirecipe import settings as settings_module
+from xirecipe.columns import STAGES, StageKind
+from xirecipe.compile import compile_recipe
+from xirecipe.diagnostics import did_you_mean, user_error
+from xirecipe.plan import Plan
+from xirecipe.settings import Settings
+from xirecipe.store import Store
+
+
+@dataclass(frozen=True)
+class Session:
+    """A compiled recipe with the store and settings it runs in."""
+
+    plan: Plan
+    store: Store
+    settings: Settings
+
+
+def open_session(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None = None) -> Session:
+    """Compile a recipe. Raises BrokenRecipe with every mistake."""
+    settings = settings_module.from_environment()
+    store = Store(settings.store)
+    plan = compile_recipe(recipe, profile, overrides, limit, store.root / "hashes.json")
+    return Session(plan, store, settings)
+
+
+def stage_kind(name: str) -> StageKind:
+    for kind in STAGES:
+        if kind == name:
+            return kind
+    raise user_error("unknown-stage", f"there is no stage `{name}`", hint=did_you_mean(name, STAGES))
+
+
+def command_line(plan: Plan, verb: str) -> str:
+    """The command a person types to do `verb` with this very plan."""
+    from xirecipe.load import shown_name
+
+    parts = ["xirecipe", verb, shown_name(plan.path)]
+    parts += ["--profile", plan.profile] if plan.profile not in ("", "sample") else []
+    parts += [part for override in plan.overrides for part in ("--set", override)]
+    parts += ["--limit", str(plan.limit)] if plan.limit is not None else []
+    return " ".join(parts)

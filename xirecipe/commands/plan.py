@@ -1,0 +1,79 @@
+"""`xirecipe plan`: what would run, why, and what it would cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from xirecipe.commands.common import open_session
+from xirecipe.costs import StageCost, cost_plan
+from xirecipe.fingerprint import SHORT
+from xirecipe.terminal import console, duration, number, table
+
+
+def run_plan_command(
+    recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None, exit_code: bool, as_json: bool
+) -> int:
+    """0; with `exit_code` 2 when a stage would run."""
+    session = open_session(recipe, profile, overrides, limit)
+    costs = cost_plan(session.plan, session.store)
+    if as_json:
+        print(json.dumps([_record(cost) for cost in costs], ensure_ascii=False, indent=2))
+    else:
+        _print(costs)
+    return 2 if exit_code and any(cost.state == "run" for cost in costs) else 0
+
+
+def _print(costs: Sequence[StageCost]) -> None:
+    out = console()
+    lines = table("stage", "fingerprint", "state", ">rows", ">calls", ">paid", ">tokens", ">$", ">time")
+    for cost in costs:
+        rows = number(cost.rows_out)
+        lines.add_row(
+            cost.stage.kind,
+            cost.stage.fingerprint[:8],
+            cost.state,
+            rows if cost.measured or cost.rows_out is None else f"≤ {rows}",
+            number(cost.calls) if cost.stage.model else "",
+            number(cost.paid) if cost.stage.model else "",
+            number(cost.tokens) if cost.stage.model else "",
+            _money(cost.dollars) if cost.stage.model else "",
+            "" if cost.state == "done" else duration(cost.seconds),
+        )
+    out.print(lines)
+    for cost in costs:
+        if cost.state == "run":
+            out.print(f"{cost.stage.kind}: {cost.why}", markup=False)
+    running = [cost for cost in costs if cost.state == "run"]
+    if not running:
+        out.print("everything is done; `xirecipe run` would do nothing")
+        return
+    calls = [cost.calls for cost in running]
+    unknown = any(call is None for call in calls)
+    out.print(
+        f"\n{len(running)} of {len(costs)} stages would run: {'at least ' if unknown else ''}"
+        f"{sum(call or 0 for call in calls):,} model calls, {sum(cost.paid for cost in running):,} answers already paid for"
+    )
+
+
+def _money(dollars: float | None) -> str:
+    return "?" if dollars is None else f"{dollars:,.2f}"
+
+
+def _record(cost: StageCost) -> dict[str, object]:
+    return {
+        "stage": cost.stage.kind,
+        "fingerprint": cost.stage.fingerprint,
+        "folder": f"{cost.stage.kind}-{cost.stage.fingerprint[:SHORT]}",
+        "state": cost.state,
+        "why": cost.why,
+        "rows_in": cost.rows_in,
+        "rows_out": cost.rows_out,
+        "measured": cost.measured,
+        "calls": cost.calls,
+        "paid": cost.paid,
+        "tokens": cost.tokens,
+        "dollars": cost.dollars,
+        "seconds": cost.seconds,
+    }

@@ -1,0 +1,70 @@
+"""`xirecipe verify`: is a finished run what its manifests say?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xirecipe import tables
+from xirecipe.commands.common import Session, command_line, open_session
+from xirecipe.commands.run import release_folder
+from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
+from xirecipe.load import shown_name
+
+
+def run_verify(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None) -> int:
+    """0 when everything agrees. Raises UserError with every disagreement."""
+    session = open_session(recipe, profile, overrides, limit)
+    final = session.store.artifact("split", session.plan.stages[-1].fingerprint)
+    if not final.done:
+        raise user_error("not-finished", "this recipe has not been run to its end", hint=command_line(session.plan, "run"))
+    problems = [*_artifacts(session), *_release(session)]
+    if problems:
+        raise UserError(problems)
+    rows = tables.count(final.data)
+    print(f"verified: {len(session.plan.stages)} stages add up, {rows:,} rows, {shown_name(release_folder(session))} loads")
+    return 0
+
+
+def _artifacts(session: Session) -> Iterator[Diagnostic]:
+    previous = None
+    for stage in session.plan.stages:
+        artifact = session.store.artifact(stage.kind, stage.fingerprint)
+        manifest, at = artifact.manifest(), Span(shown_name(artifact.manifest_path))
+        lost = {"dropped": manifest.dropped, "failed": manifest.failed}
+        if not manifest.balanced:
+            yield Diagnostic("unbalanced", f"{stage.kind}: kept, dropped and failed do not add up to {manifest.asked}", at)
+        for name, folder, expected in (
+            ("kept", artifact.data, manifest.kept),
+            ("dropped", artifact.dropped, sum(lost["dropped"].values())),
+            ("failed", artifact.failed, sum(lost["failed"].values())),
+        ):
+            found = tables.count(folder)
+            if found != expected:
+                yield Diagnostic("row-count", f"{stage.kind}: {found:,} rows {name} on disk, {expected:,} in the manifest", at)
+        if previous is not None and manifest.rows_in != previous:
+            yield Diagnostic("row-count", f"{stage.kind}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at)
+        if manifest.fingerprint != stage.fingerprint:
+            yield Diagnostic("fingerprint", f"{stage.kind}: the manifest is of another fingerprint", at)
+        previous = manifest.kept
+
+
+def _release(session: Session) -> Iterator[Diagnostic]:
+    from datasets import load_dataset
+    from datasets.utils.logging import disable_progress_bar
+
+    folder = release_folder(session)
+    at = Span(shown_name(folder))
+    if not (folder / "README.md").exists():
+        yield Diagnostic("no-release", "the release folder is not there", at, command_line(session.plan, "run"))
+        return
+    disable_progress_bar()
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as cache:
+        loaded = load_dataset(str(folder), cache_dir=cache)
+        found = {name: len(split) for name, split in loaded.items()}
+    manifest = session.store.artifact("split", session.plan.stages[-1].fingerprint).manifest()
+    expected = {name: n for name, n in manifest.facts["splits"].items() if n}
+    if found != expected:
+        yield Diagnostic("row-count", f"load_dataset gives {found}, the manifest says {expected}", at)

@@ -1,0 +1,113 @@
+"""Recipe to plan. Reads the small files a recipe names; imports no engine and reaches no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from xirecipe.diagnostics import Sources, UserError
+from xirecipe.fingerprint import digest, file_digest
+from xirecipe.lint import lint
+from xirecipe.load import Loaded, inside, load
+from xirecipe.plan import Plan
+from xirecipe.recipe.corpus import FileSource
+from xirecipe.recipe.recipe import Recipe
+from xirecipe.seed import choose, read_pairs
+from xirecipe.stage import Stage
+from xirecipe.store import write_whole
+
+
+class BrokenRecipe(UserError):
+    """A recipe with errors, and the texts its diagnostics quote."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__(loaded.diagnostics)
+        self.sources: Sources = loaded.sources
+
+
+def check(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Loaded:
+    """Load and lint one recipe under one profile; everything found is in `diagnostics`."""
+    loaded = load(path, profile, overrides)
+    loaded.diagnostics += lint(loaded)
+    return loaded
+
+
+def compile_recipe(
+    path: Path,
+    profile: str | None = None,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    hashes: Path | None = None,
+) -> Plan:
+    """The plan of a recipe. `hashes` is a file that remembers content hashes by size and time of change.
+
+    Raises BrokenRecipe with every error.
+    """
+    loaded = check(path, profile, overrides)
+    if any(d.severity == "error" for d in loaded.diagnostics) or not loaded.recipe or not loaded.language:
+        raise BrokenRecipe(loaded)
+    recipe, language, root = loaded.recipe, loaded.language, loaded.root
+    files = dict(loaded.files)
+
+    def prompt(name: str) -> dict[str, str]:
+        files[name] = inside(root, name, None, "prompt").read_text(encoding="utf-8")
+        return {name: files[name]}
+
+    def stage(kind: str, config: object, *inputs: Stage, **facts: object) -> Stage:
+        return Stage(kind, config, language, inputs, root=root, **facts)  # type: ignore[arg-type]
+
+    judge = recipe.judge
+    judge_prompts = {
+        name: text
+        for part in (judge.rubric, judge.likelihood)
+        if part is not None
+        for name, text in prompt(part.prompt).items()
+    }
+    seed = inside(root, recipe.generate.exemplars.seed, None, "seed")
+    exemplars = choose(read_pairs(seed, seed.name), recipe.generate.exemplars)
+
+    corpus = stage("corpus", recipe.corpus, files=_content(recipe, root, hashes), limit=limit)
+    dedup = stage("dedup", recipe.dedup, corpus)
+    generate = stage(
+        "generate", recipe.generate, dedup, exemplars=exemplars, prompts=prompt(recipe.generate.prompt),
+        model_name=recipe.generate.model, model=recipe.models[recipe.generate.model],
+    )  # fmt: skip
+    judged = stage(
+        "judge", judge, generate, prompts=judge_prompts, model_name=judge.model, model=recipe.models[judge.model]
+    )
+    embed = stage("embed", recipe.embed, judged)
+    cluster = stage("cluster", recipe.cluster, embed)
+    select = stage("select", recipe.select, cluster)
+    split = stage("split", recipe.split, select)
+    return Plan(
+        recipe, language, loaded.profile or "", root, path,
+        (corpus, dedup, generate, judged, embed, cluster, select, split),
+        files, tuple(overrides), limit,
+    )  # fmt: skip
+
+
+def _content(recipe: Recipe, root: Path, hashes: Path | None) -> dict[str, str]:
+    """sha256 of each file source's content, by `source:<name>`. A folder's is over its files' names and hashes."""
+    known: dict[str, str] = {}
+    if hashes is not None and hashes.exists():
+        known = json.loads(hashes.read_text(encoding="utf-8"))
+    fresh: dict[str, str] = {}
+
+    def content(path: Path) -> str:
+        stat = path.stat()
+        key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        fresh[key] = known.get(key) or file_digest(path)
+        return fresh[key]
+
+    found: dict[str, str] = {}
+    for name, source in recipe.corpus.sources.items():
+        if isinstance(source, FileSource):
+            path = root / source.path
+            if path.is_dir():
+                found[f"source:{name}"] = digest([[p.name, content(p)] for p in sorted(path.iterdir()) if p.is_file()])
+            else:
+                found[f"source:{name}"] = content(path)
+    if hashes is not None and hashes.parent.is_dir() and not fresh.items() <= known.items():
+        write_whole(hashes, json.dumps(known | fresh, indent=0))
+    return found

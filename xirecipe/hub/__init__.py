@@ -1,0 +1,1 @@
+"""What is published: the dataset card, its metadata, and the release folder."""

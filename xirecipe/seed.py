@@ -1,0 +1,63 @@
+"""Seed pairs: human-written instructions with their responses, and which of them a prompt shows."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from xirecipe.diagnostics import Diagnostic, Span, UserError
+from xirecipe.recipe.generation import Exemplars
+from xirecipe.stage import Pair
+
+
+def read_pairs(path: Path, shown: str) -> list[Pair]:
+    """Pairs of a JSON-lines file with `instruction` and `response` (`id` is the line number where it is missing).
+
+    Raises UserError with every broken line: a seed is small and written by hand, so nothing in it is skipped.
+    """
+    pairs: list[Pair] = []
+    problems: list[Diagnostic] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError([Diagnostic("not-utf-8", f"{shown}: byte {error.start} is not UTF-8", Span(shown))]) from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            pairs.append(Pair(str(row.get("id", number)), _text(row, "instruction"), _text(row, "response")))
+        except (ValueError, AttributeError) as error:
+            message = str(error) if isinstance(error, _NoText) else "not a JSON object"
+            problems.append(Diagnostic("broken-seed", message, Span(shown, number)))
+    if problems:
+        raise UserError(problems)
+    return pairs
+
+
+class _NoText(ValueError):
+    pass
+
+
+def _text(row: dict[str, object], key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise _NoText(f"a seed pair without `{key}`")
+    return value
+
+
+def choose(pairs: list[Pair], wanted: Exemplars) -> tuple[Pair, ...]:
+    """The exemplars of a recipe, in prompt order. Raises UserError: an id that is not there, fewer pairs than `count`."""
+    by_id = {pair.id: pair for pair in pairs}
+    missing = [name for name in wanted.ids if name not in by_id]
+    if missing:
+        raise UserError([Diagnostic("unknown-pair", f"the seed has no pair `{name}`") for name in missing])
+    if len(pairs) < wanted.count:
+        raise UserError([Diagnostic("small-seed", f"the seed has {len(pairs)} pairs; `count` asks for {wanted.count}")])
+    if wanted.ids:
+        return tuple(by_id[name] for name in wanted.ids)
+    if wanted.choice == "random":
+        # Random(str) hashes with sha512: the same choice on every machine and Python version.
+        return tuple(random.Random(f"exemplars-{wanted.random_seed}").sample(pairs, wanted.count))
+    return tuple(pairs[: wanted.count])

@@ -1,0 +1,81 @@
+"""Settings: what may not change a row. Paths, workers, URLs, tokens and time limits, read from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from xirecipe.diagnostics import user_error
+
+PREFIX = "XIRECIPE_"
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults, each overridden by the environment variable `XIRECIPE_<NAME>`.
+
+    URLs and keys may be given for one model: `XIRECIPE_MODEL_URL_WRITER` wins over `XIRECIPE_MODEL_URL`.
+    """
+
+    store: Path = Path("store")
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes for corpus stages; threads for the embedded model."""
+    requests_in_flight: int = 32
+    request_timeout_seconds: float = 120.0
+    request_attempts: int = 5
+    """Tries of one request before its row is failed."""
+    max_failed_ratio: float = 0.05
+    """A stage with more failed rows than this stops instead of finishing."""
+    vllm: Literal["in_process", "served"] = "served"
+    vllm_arguments: str = ""
+    """More arguments for `vllm serve`, such as `--tensor-parallel-size 2`."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def model_url(self, name: str) -> str | None:
+        """Base URL of the server for the model called `name` in the recipe, such as `http://localhost:8000/v1`."""
+        return self._for_model("MODEL_URL", name)
+
+    def model_key(self, name: str) -> str | None:
+        """API key for it. Never written to the store, a manifest or a log."""
+        return self._for_model("MODEL_KEY", name)
+
+    def _for_model(self, variable: str, name: str) -> str | None:
+        suffix = name.upper().replace("-", "_")
+        return self.environment.get(f"{PREFIX}{variable}_{suffix}") or self.environment.get(f"{PREFIX}{variable}")
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from environment variables. Raises UserError for one that is not of its kind."""
+    env = dict(os.environ if environment is None else environment)
+    base = Settings()
+    vllm = env.get(PREFIX + "VLLM", base.vllm)
+    if vllm not in ("in_process", "served"):
+        raise user_error("bad-setting", f"{PREFIX}VLLM is `{vllm}`", hint="`in_process` or `served`")
+    return Settings(
+        store=Path(env.get(PREFIX + "STORE", str(base.store))),
+        workers=_number(env, "WORKERS", base.workers, int),
+        requests_in_flight=_number(env, "REQUESTS_IN_FLIGHT", base.requests_in_flight, int),
+        request_timeout_seconds=_number(env, "REQUEST_TIMEOUT_SECONDS", base.request_timeout_seconds, float),
+        request_attempts=_number(env, "REQUEST_ATTEMPTS", base.request_attempts, int),
+        max_failed_ratio=_number(env, "MAX_FAILED_RATIO", base.max_failed_ratio, float),
+        vllm="in_process" if vllm == "in_process" else "served",
+        vllm_arguments=env.get(PREFIX + "VLLM_ARGUMENTS", base.vllm_arguments),
+        environment=env,
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:
+    text = env.get(PREFIX + name)
+    if text is None:
+        return default
+    try:
+        value = kind(text)
+    except ValueError:
+        raise user_error("bad-setting", f"{PREFIX}{name} is `{text}`, which is not a number") from None
+    if value < 0 or (value == 0 and name != "MAX_FAILED_RATIO"):
+        raise user_error("bad-setting", f"{PREFIX}{name} is {text}; it must be positive")
+    return value

@@ -1,0 +1,96 @@
+"""What a person sees: progress on stderr, tables on stdout, quiet where nobody looks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from xirecipe.stage import Progress, Stage
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table; columns whose name starts with `>` are numbers, set to the right."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, expand=False)
+    for name in columns:
+        right = name.startswith(">")
+        made.add_column(name.removeprefix(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
+    return made
+
+
+class Steps:
+    """Progress of a run on stderr: one bar a stage with rate and time left; one line a stage where there is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        err = console(stderr=True)
+        self.live = err.is_terminal and not os.environ.get("CI")
+        self._console = err
+        self._progress = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            disable=not self.live,
+        )
+        self._task = None
+
+    def started(self, stage: Stage) -> None:
+        if self.live:
+            self._task = self._progress.add_task(stage.kind, total=None, rate="")
+        else:
+            print(f"{stage.kind} ...", file=sys.stderr, flush=True)
+
+    def report(self, stage: Stage, progress: Progress) -> None:
+        if self._task is None:
+            return
+        task = self._progress.tasks[self._task]
+        speed = f"{task.speed:,.1f} {progress.unit}/s" if task.speed else progress.unit
+        self._progress.update(self._task, completed=progress.done, total=progress.total, rate=speed)
+
+    def finished(self, kept: int, seconds: float, kind: str) -> None:
+        if self._task is not None:
+            task = self._progress.tasks[self._task]
+            total = task.total if task.total is not None else max(1, kept)
+            self._progress.update(self._task, completed=total, total=total, rate="")
+            self._task = None
+        else:
+            print(f"{kind}: {kept:,} rows, {seconds:.1f} s", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def showing(self) -> Iterator[Steps]:
+        with self._progress:
+            yield self
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
