@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from xirecipe import __version__
 from xirecipe.columns import StageKind
+from xirecipe.models.budget import Spending
 from xirecipe.plan import Plan
 from xirecipe.settings import Settings
 from xirecipe.stage import Outcome, Progress, Stage, Work
@@ -49,7 +50,7 @@ def run_plan(
     Raises UserError: the store is in use or of another layout, the disk is full, a source or model server fails, the
     budget is reached. What was finished stays, and the next run goes on from there.
     """
-    budget = _budget(plan)
+    budget = Spending(plan.recipe.budget, plan.recipe.rates)
     walked: list[StageDone] = []
     with store.locked():
         for stage in plan.stages:
@@ -72,7 +73,7 @@ def _make(
     artifact: Artifact,
     store: Store,
     settings: Settings,
-    budget: Any,
+    budget: Spending,
     report: Callable[[Stage, Progress], None],
 ) -> Manifest:
     begun = time.monotonic()
@@ -147,7 +148,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _budget(plan: Plan) -> Any:
-    raise NotImplementedError
