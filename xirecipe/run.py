@@ -43,7 +43,7 @@ def run_plan(
     retry_failed: bool = False,
     started: Callable[[Stage], None] = lambda stage: None,
     report: Callable[[Stage, Progress], None] = lambda stage, progress: None,
-    finished: Callable[[StageDone], None] = lambda done: None,
+    finished: Callable[[Manifest, bool], None] = lambda manifest, made: None,
 ) -> list[StageDone]:
     """Run the stages up to and with `to`. Returns all of them, done before or now.
 
@@ -61,7 +61,7 @@ def run_plan(
                 started(stage)
                 manifest = _make(plan, stage, artifact, store, settings, budget, report)
                 walked.append(StageDone(stage, manifest, made=True))
-            finished(walked[-1])
+            finished(walked[-1].manifest, walked[-1].made)
             if stage.kind == to:
                 break
     return walked

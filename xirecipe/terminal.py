@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
     from rich.table import Table
 
     from xirecipe.stage import Progress, Stage
+    from xirecipe.store import Manifest
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -34,10 +36,17 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 class Steps:
-    """Progress of a run on stderr: one bar a stage with rate and time left; one line a stage where there is no terminal."""
+    """Progress of a run on stderr: a bar a stage with rate and time left; a line a stage where there is no terminal."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         err = console(stderr=True)
         self.live = err.is_terminal and not os.environ.get("CI")
@@ -52,7 +61,7 @@ class Steps:
             console=err,
             disable=not self.live,
         )
-        self._task = None
+        self._task: TaskID | None = None
 
     def started(self, stage: Stage) -> None:
         if self.live:
@@ -67,14 +76,16 @@ class Steps:
         speed = f"{task.speed:,.1f} {progress.unit}/s" if task.speed else progress.unit
         self._progress.update(self._task, completed=progress.done, total=progress.total, rate=speed)
 
-    def finished(self, kept: int, seconds: float, kind: str) -> None:
+    def finished(self, manifest: Manifest, made: bool) -> None:
+        if not made:
+            return
         if self._task is not None:
             task = self._progress.tasks[self._task]
-            total = task.total if task.total is not None else max(1, kept)
+            total = task.total if task.total is not None else max(1, manifest.kept)
             self._progress.update(self._task, completed=total, total=total, rate="")
             self._task = None
         else:
-            print(f"{kind}: {kept:,} rows, {seconds:.1f} s", file=sys.stderr, flush=True)
+            print(f"{manifest.stage}: {manifest.kept:,} rows, {manifest.seconds:.1f} s", file=sys.stderr, flush=True)
 
     @contextmanager
     def showing(self) -> Iterator[Steps]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from xirecipe.compile import check
@@ -22,7 +23,7 @@ def run_check(paths: Sequence[Path], how: str) -> int:
     files = list(_files(paths))
     for path in files:
         found += check_file(path, sources)
-    found = list(dict.fromkeys(found))
+    found = _once(found)
     if how == "json":
         sys.stdout.write(render(found, "json"))
     elif how == "github":
@@ -41,12 +42,23 @@ def check_file(path: Path, sources: Sources) -> list[Diagnostic]:
         sources.texts |= texts.texts
         return diagnostics
     first = check(path)
-    sources.texts |= first.sources.texts
     diagnostics = list(first.diagnostics)
+    sources.texts |= first.sources.texts
     for profile in first.profiles:
         if profile != first.profile:
-            diagnostics += check(path, profile).diagnostics
+            other = check(path, profile)
+            sources.texts |= other.sources.texts
+            note = f"with `--profile {profile}`"
+            diagnostics += [replace(d, notes=(*d.notes, note)) for d in other.diagnostics if d not in first.diagnostics]
     return diagnostics
+
+
+def _once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """What is said of the same place by several recipes or profiles, said once with all their notes."""
+    merged: dict[Diagnostic, dict[str, None]] = {}
+    for d in found:
+        merged.setdefault(replace(d, notes=()), {}).update(dict.fromkeys(d.notes))
+    return [replace(d, notes=tuple(notes)) for d, notes in merged.items()]
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -124,8 +124,8 @@ def _try(
         if not source.done:
             raise user_error("not-run", "the scores are not there yet", hint=command_line(session.plan, "run"))
         rows = list(tables.read(source.data))
-        before = {_key(row): row for row in select_rows(rows, _select(session))[0]}
-        after = {_key(row): row for row in select_rows(rows, _select(other))[0]}
+        before = {_key(row): row for row in select_rows(rows, session.plan.recipe.select)[0]}
+        after = {_key(row): row for row in select_rows(rows, other.plan.recipe.select)[0]}
         result["select"] = {
             "rows_before": len(before),
             "rows_after": len(after),
@@ -147,7 +147,9 @@ def _try_filter(session: Session, reason: str, threshold: float) -> dict[str, An
     """Of the documents this threshold dropped, how many another one would let pass to the filters after it."""
     rows = list(_rejected(session, "corpus", reason))
     smallest = reason.rpartition(".")[2].startswith("min_")
-    passing = [r for r in rows if r["value"] is not None and (r["value"] >= threshold if smallest else r["value"] <= threshold)]
+    passing = [
+        r for r in rows if r["value"] is not None and (r["value"] >= threshold if smallest else r["value"] <= threshold)
+    ]
     return {"dropped_before": len(rows), "would_pass": len(passing), "come": [_shown(row) for row in passing]}
 
 
@@ -168,10 +170,6 @@ def _print_try(result: dict[str, Any]) -> None:
                 out.print(f"\n{len(rows):,} would {word}; the first:", markup=False)
             for row in rows[:3]:
                 _print_row(row)
-
-
-def _select(session: Session):  # type: ignore[no-untyped-def]
-    return session.plan.recipe.select
 
 
 def _key(row: Row) -> tuple[str, int]:
@@ -258,11 +256,19 @@ def _print_trace(document_id: str, steps: Sequence[dict[str, Any]]) -> None:
             decided = f": {step['reason']}{value}{limit} {step.get('detail', '')}".rstrip()
         out.print(f"\n{step['stage']}{draw}: {step['outcome']}{decided}", markup=False)
         key = f"{step.get('draw')}"
-        hidden = {"stage", "outcome", "draw", "document_id", "reason", "value", "threshold", "detail", *STAGES} - {"cluster"}
+        hidden = {"stage", "outcome", "draw", "document_id", "reason", "value", "threshold", "detail", *STAGES} - {
+            "cluster"
+        }
         for name, value in step.items():
             if name not in hidden and before.get(f"{key}/{name}", before.get(f"None/{name}")) != value:
                 out.print(f"  {name}: {' '.join(str(value).split())}", markup=False)
                 before[f"{key}/{name}"] = value
-    last = steps[-1]
-    end = "in the dataset" if last["stage"] == "split" else f"ended at {last['stage']}"
-    out.print(f"\n{end}", style="bold", markup=False)
+    out.print(f"\n{_end(steps)}", style="bold", markup=False)
+
+
+def _end(steps: Sequence[dict[str, Any]]) -> str:
+    last = steps[-1]["stage"]
+    if last == "split":
+        return "in the dataset"
+    kept = any(step["stage"] == last and step["outcome"] == "kept" for step in steps)
+    return f"on its way: the stages after {last} are not done" if kept else f"ended at {last}"

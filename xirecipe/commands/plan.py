@@ -44,7 +44,7 @@ def _print(costs: Sequence[StageCost]) -> None:
     out.print(lines)
     for cost in costs:
         if cost.state == "run":
-            out.print(f"{cost.stage.kind}: {cost.why}", markup=False)
+            out.print(f"{cost.stage.kind}: {cost.why}", markup=False, soft_wrap=True)
     running = [cost for cost in costs if cost.state == "run"]
     if not running:
         out.print("everything is done; `xirecipe run` would do nothing")

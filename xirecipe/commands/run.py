@@ -32,7 +32,7 @@ def run_run(
             retry_failed=retry_failed,
             started=steps.started,
             report=steps.report,
-            finished=lambda done: done.made and steps.finished(done.manifest.kept, done.manifest.seconds, done.stage.kind),
+            finished=steps.finished,
         )
     folder = _release(session, walked) if last in (None, "split") else None
     if as_json:

@@ -17,12 +17,16 @@ def run_verify(recipe: Path, profile: str | None, overrides: Sequence[str], limi
     session = open_session(recipe, profile, overrides, limit)
     final = session.store.artifact("split", session.plan.stages[-1].fingerprint)
     if not final.done:
-        raise user_error("not-finished", "this recipe has not been run to its end", hint=command_line(session.plan, "run"))
+        raise user_error(
+            "not-finished", "this recipe has not been run to its end", hint=command_line(session.plan, "run")
+        )
     problems = [*_artifacts(session), *_release(session)]
     if problems:
         raise UserError(problems)
     rows = tables.count(final.data)
-    print(f"verified: {len(session.plan.stages)} stages add up, {rows:,} rows, {shown_name(release_folder(session))} loads")
+    print(
+        f"verified: {len(session.plan.stages)} stages add up, {rows:,} rows, {shown_name(release_folder(session))} loads"
+    )
     return 0
 
 
@@ -33,7 +37,9 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
         manifest, at = artifact.manifest(), Span(shown_name(artifact.manifest_path))
         lost = {"dropped": manifest.dropped, "failed": manifest.failed}
         if not manifest.balanced:
-            yield Diagnostic("unbalanced", f"{stage.kind}: kept, dropped and failed do not add up to {manifest.asked}", at)
+            yield Diagnostic(
+                "unbalanced", f"{stage.kind}: kept, dropped and failed do not add up to {manifest.asked}", at
+            )
         for name, folder, expected in (
             ("kept", artifact.data, manifest.kept),
             ("dropped", artifact.dropped, sum(lost["dropped"].values())),
@@ -41,9 +47,13 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
         ):
             found = tables.count(folder)
             if found != expected:
-                yield Diagnostic("row-count", f"{stage.kind}: {found:,} rows {name} on disk, {expected:,} in the manifest", at)
+                yield Diagnostic(
+                    "row-count", f"{stage.kind}: {found:,} rows {name} on disk, {expected:,} in the manifest", at
+                )
         if previous is not None and manifest.rows_in != previous:
-            yield Diagnostic("row-count", f"{stage.kind}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at)
+            yield Diagnostic(
+                "row-count", f"{stage.kind}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at
+            )
         if manifest.fingerprint != stage.fingerprint:
             yield Diagnostic("fingerprint", f"{stage.kind}: the manifest is of another fingerprint", at)
         previous = manifest.kept

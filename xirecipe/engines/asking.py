@@ -1,0 +1,209 @@
+"""Everything between a list of requests and their answers, seen from the run: only what is missing is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xirecipe
+from xirecipe.diagnostics import Diagnostic, UserError, user_error
+from xirecipe.engines.job import Job
+from xirecipe.models.budget import Spending
+from xirecipe.models.completions import CompletionLog
+from xirecipe.models.requests import Answer, Failure, Request, model_identity
+from xirecipe.recipe.models import Model
+from xirecipe.settings import PREFIX, Settings
+from xirecipe.stage import Progress
+from xirecipe.store import Store, explained
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of the requests: every one is in the log or in `failures`."""
+
+    log: CompletionLog
+    identity: dict[str, Any]
+    failures: dict[str, Failure] = field(default_factory=dict)
+    """By request key."""
+    calls: int = 0
+    """Answers received in this run."""
+    reused: int = 0
+    """Answers found in the log."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def answer(self, request: Request) -> Answer | Failure:
+        """The outcome of one of the requests. Raises KeyError for any other."""
+        key = request.key(self.identity)
+        outcome = self.failures.get(key) or self.log.get(key)
+        if outcome is None:
+            raise KeyError(f"never asked: {request}")
+        return outcome
+
+
+def ask(
+    requests: Iterable[Request],
+    *,
+    model: Model,
+    name: str,
+    work_folder: Path,
+    store: Store,
+    settings: Settings,
+    budget: Spending | None,
+    report: Callable[[Progress], None],
+) -> Asked:
+    """Answers to all requests: those in the completion log as they are, the missing ones from the model.
+
+    Equal requests are one. The asking happens in another process (`xirecipe.engines.distilabel`), which never outlives
+    this one; no process is started when nothing is missing.
+
+    Raises UserError when no request can succeed or the budget is reached, and KeyboardInterrupt; answers received until
+    then are kept in each case. A RuntimeError is our bug.
+    """
+    identity = model_identity(model)
+    log = CompletionLog(store.completions, identity)
+    job = Job(work_folder / "asking", model, name, store.completions.absolute(), settings, budget)
+    missing: list[str] = []
+    seen: set[bytes] = set()
+
+    def unanswered() -> Iterator[tuple[str, Request]]:
+        for request in requests:
+            key = request.key(identity)
+            if (raw := bytes.fromhex(key)) in seen:
+                continue
+            seen.add(raw)
+            if key not in log:
+                missing.append(key)
+                yield key, request
+
+    shutil.rmtree(job.folder, ignore_errors=True)
+    with explained(job.folder):
+        job.write(unanswered())
+    reused = len(seen) - len(missing)
+    if missing:
+        if budget is not None and budget.reached():
+            raise _over_budget(budget, 0, len(missing))
+        _run(job, log, reused, len(seen), report)
+    log.refresh()
+    asked = _outcome(job, log, identity, missing, reused)
+    if budget is not None:
+        budget.add(name, asked.calls, asked.prompt_tokens, asked.completion_tokens)
+    _raise_early_end(job, asked, len(missing), budget)
+    unaccounted = len(missing) - asked.calls - len(asked.failures)
+    if unaccounted:
+        raise RuntimeError(f"{unaccounted:,} requests have no outcome\n{_last_lines(job.log)}")
+    shutil.rmtree(job.folder)
+    return asked
+
+
+def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None]) -> None:
+    """Run the asking process to its end and report how far it is."""
+    before = len(log)
+    # Secrets reach the process through its environment, never through the job's file or the command line.
+    own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+    path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = (
+        own
+        | dict(job.settings.environment)
+        | {
+            "PYTHONPATH": os.pathsep.join(path),
+            "DISTILABEL_LOG_LEVEL": "WARNING",
+            "PYTHONWARNINGS": "ignore",
+            "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+    )
+    # -P: a file in the current folder must not stand in for a module. stdin is the leash, see `_leash` there.
+    command = [sys.executable, "-P", "-m", "xirecipe.engines.distilabel", str(job.folder.absolute())]
+    with job.log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            answered = log.refresh() - before
+            failed = _count_lines(job.failures)
+            if not answered and not failed and job.waiting.exists():
+                report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
+            else:
+                report(Progress(reused + answered + failed, total, "answers"))
+    finally:
+        _kill_group(process)
+    if process.returncode != 0:
+        # A full disk kills whoever writes first; then the log says little.
+        with explained(job.folder):
+            (job.folder / "probe").write_bytes(bytes(1 << 16))
+        raise RuntimeError(f"the asking process ended with code {process.returncode}\n{_last_lines(job.log)}")
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Nothing that the asking process started outlives it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # the whole group has ended
+    finally:
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], missing: list[str], reused: int) -> Asked:
+    answers = [answer for key in missing if (answer := log.get(key)) is not None]
+    return Asked(
+        log=log,
+        identity=identity,
+        failures=job.read_failures(),
+        calls=len(answers),
+        reused=reused,
+        prompt_tokens=sum(answer.prompt_tokens for answer in answers),
+        completion_tokens=sum(answer.completion_tokens for answer in answers),
+    )
+
+
+def _raise_early_end(job: Job, asked: Asked, missing: int, budget: Spending | None) -> None:
+    end = job.read_end()
+    if end is None:
+        return
+    if end["why"] == "budget":
+        assert budget is not None
+        raise _over_budget(budget, asked.calls, missing - asked.calls - len(asked.failures))
+    if end["why"] == "bug":
+        raise RuntimeError(f"asking failed\n{end['traceback']}")
+    kept = asked.calls + asked.reused
+    note = f"{kept:,} answers are kept; running again asks only for the rest" if kept else "no answer was received"
+    raise UserError([Diagnostic(end["code"], end["message"], None, end["hint"], (note,))])
+
+
+def _over_budget(budget: Spending, calls: int, left: int) -> UserError:
+    return user_error(
+        "budget-reached",
+        f"the budget of a run is spent: {budget}; {left:,} requests are left",
+        hint=f"all answers ({calls:,} of this stage) are kept: raise `budget`, or run again to go on with a fresh one",
+    )
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 16), b""))
+
+
+def _last_lines(path: Path, count: int = 20) -> str:
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

@@ -1,0 +1,281 @@
+"""Asking a model through distilabel. Runs as a process of its own: `python -m xirecipe.engines.distilabel FOLDER`.
+
+Importing distilabel takes seconds, installs tracebacks that print local variables (keys among them), and takes over
+signals; its own resume hangs. So it stays out of the run's process, its cache is off, and its output carries only keys
+and outcomes: what counts is the completion log, which gets every answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from distilabel.models.llms import LLM, AsyncLLM
+from distilabel.pipeline import Pipeline
+from distilabel.steps import GeneratorStep
+from distilabel.steps.tasks import Task
+from pydantic import PrivateAttr
+
+from xirecipe.engines.job import Job, Recorder
+from xirecipe.models.client import Client, client_for
+from xirecipe.models.embedded_client import EmbeddedClient, groups
+from xirecipe.models.requests import Answer, Failure, FatalModelError
+from xirecipe.models.server import url_variable
+from xirecipe.models.vllm import command, free_port, require_vllm, served
+from xirecipe.recipe.models import EmbeddedModel, VllmModel
+from xirecipe.store import write_whole
+
+#: Rows a batch. distilabel's batch manager is quadratic in batches, and every batch waits for its slowest call.
+BATCH = 1_000
+
+#: Outcome of a row after the job was stopped.
+NOT_ASKED = "not asked"
+
+Place = tuple[str, int]
+"""A request as it travels through the pipeline: its key and where it lies in the job's file."""
+
+
+class Requests(GeneratorStep):
+    """Yields the places of a job's requests; ends early when the job is stopped."""
+
+    folder: str
+
+    @property
+    def outputs(self) -> list[str]:
+        return ["key", "offset"]
+
+    def process(self, offset: int = 0) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+        job = _job(self.folder)
+        rows: list[dict[str, Any]] = []
+        for key, place in job.places():
+            if len(rows) == BATCH:
+                if job.end.exists():
+                    break
+                yield rows, False
+                rows = []
+            rows.append({"key": key, "offset": place})
+        yield rows, True
+
+
+class Ask(Task):
+    """One request a row. Its row in the output says how it ended; the answer is in the completion log."""
+
+    @property
+    def inputs(self) -> list[str]:
+        return ["key", "offset"]
+
+    @property
+    def outputs(self) -> list[str]:
+        return ["outcome"]
+
+    def format_input(self, input: dict[str, Any]) -> Place:
+        return input["key"], input["offset"]
+
+    def format_output(self, output: str | None, input: dict[str, Any] | None = None) -> dict[str, Any]:
+        return {"outcome": output}
+
+
+class Recording(LLM):
+    """What every way of asking shares: the job, the recorder of its outcomes, and what a failed start means."""
+
+    folder: str
+    _recorder: Any = PrivateAttr(None)
+
+    @property
+    def model_name(self) -> str:
+        return _job(self.folder).name
+
+    @property
+    def recorder(self) -> Recorder:
+        assert isinstance(self._recorder, Recorder), "load() comes first"
+        return self._recorder
+
+    def load(self) -> None:
+        super().load()
+        job = _job(self.folder)
+        self._recorder = Recorder(job)
+        _worker_file(job).write_text(str(os.getpid()), encoding="utf-8")
+        try:
+            self.connect(job)
+        except Exception as error:
+            self.recorder.broken(error)
+
+    def unload(self) -> None:
+        self.disconnect()
+        _worker_file(_job(self.folder)).unlink(missing_ok=True)
+        self.recorder.close()
+        super().unload()
+
+    def connect(self, job: Job) -> None:
+        """Get hold of the model. May raise FatalModelError: the job then ends, and nothing is asked."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """Let go of the model, if `connect` got hold of it."""
+        raise NotImplementedError
+
+
+class ClientLLM(Recording, AsyncLLM):
+    """A server, asked with as many requests in flight as the settings allow, over the whole batch."""
+
+    _client: Any = PrivateAttr(None)
+    _slots: Any = PrivateAttr(None)
+
+    def connect(self, job: Job) -> None:
+        self._slots = asyncio.Semaphore(job.settings.requests_in_flight)
+        self._client = client_for(job.model, job.name, job.settings)
+
+    def disconnect(self) -> None:
+        if self._client is not None:
+            self.event_loop.run_until_complete(self._client.close())
+
+    async def agenerate(self, input: Place, num_generations: int = 1) -> dict[str, Any]:
+        """One row. Whatever happens to it stays with it: an exception would spoil the rows of its whole batch."""
+        async with self._slots:
+            try:
+                return _generation(await self._ask(*input))
+            except Exception as error:
+                self.recorder.broken(error)
+                return _generation(NOT_ASKED)
+
+    async def _ask(self, key: str, offset: int) -> str:
+        while not self.recorder.start():
+            if self.recorder.stopped:
+                return NOT_ASKED
+            await asyncio.sleep(0.02)
+        client: Client = self._client
+        outcome = await client.answer(self.recorder.request(offset))
+        self.recorder.record(key, outcome)
+        return _word(outcome)
+
+
+class EmbeddedLLM(Recording):
+    """The small model in this process: one call for all draws of a prompt."""
+
+    _client: Any = PrivateAttr(None)
+
+    def connect(self, job: Job) -> None:
+        assert isinstance(job.model, EmbeddedModel)
+        self._client = EmbeddedClient(job.model, job.settings)
+
+    def disconnect(self) -> None:
+        if self._client is not None:
+            asyncio.run(self._client.close())
+
+    def generate(self, inputs: list[Place], num_generations: int = 1) -> list[dict[str, Any]]:
+        outcomes: dict[str, str] = {}
+        try:
+            for group in groups((key, self.recorder.request(offset)) for key, offset in inputs):
+                members = group[: self.recorder.start(len(group))]
+                if not members:
+                    break
+                answers = self._client.answer_together([request for _, request in members])
+                for (key, _), outcome in zip(members, answers, strict=True):
+                    self.recorder.record(key, outcome)
+                    outcomes[key] = _word(outcome)
+        except Exception as error:
+            self.recorder.broken(error)
+        return [_generation(outcomes.get(key, NOT_ASKED)) for key, _ in inputs]
+
+
+def _word(outcome: Answer | Failure) -> str:
+    return outcome.reason if isinstance(outcome, Failure) else "answered"
+
+
+def _generation(outcome: str) -> dict[str, Any]:
+    """distilabel's form of one generation."""
+    return {"generations": [outcome], "statistics": {"input_tokens": [0], "output_tokens": [0]}}
+
+
+@lru_cache(maxsize=1)
+def _job(folder: str) -> Job:
+    return Job.read(Path(folder), dict(os.environ))
+
+
+def run(job: Job) -> None:
+    """Ask everything, or stop early with the reason in the job's folder. Raises FatalModelError without vLLM."""
+    kind = EmbeddedLLM if isinstance(job.model, EmbeddedModel) else ClientLLM
+    with _server_of(job), Pipeline(name="xirecipe", cache_dir=job.folder / "distilabel") as pipeline:
+        requests = Requests(name="requests", folder=str(job.folder), batch_size=BATCH)
+        ask = Ask(
+            name="ask",
+            llm=kind(folder=str(job.folder)),
+            input_batch_size=BATCH,
+            add_raw_output=False,
+            add_raw_input=False,
+        )
+        requests >> ask
+        pipeline.run(use_cache=False)
+
+
+@contextmanager
+def _server_of(job: Job) -> Iterator[None]:
+    """The vLLM server of a job that wants one of its own. Nothing where its URL is set: then it runs already."""
+    if not isinstance(job.model, VllmModel) or job.settings.model_url(job.name):
+        yield
+        return
+    require_vllm()
+    port = free_port()
+
+    def waiting(seconds: int, limit: int) -> None:
+        write_whole(job.waiting, json.dumps({"done": seconds, "total": limit, "unit": "seconds for vLLM to start"}))
+
+    with served(command(job.model, job.settings, port), port, job.folder / "vllm.log", waiting) as url:
+        # The pipeline's processes inherit it.
+        os.environ[url_variable(job.name)] = url
+        yield
+
+
+def main(folder: Path) -> int:
+    # distilabel's import has replaced it by one that prints local variables.
+    sys.excepthook = sys.__excepthook__
+    _leash()
+    job = Job.read(folder, dict(os.environ))
+    threading.Thread(target=_watch_worker, args=(job,), daemon=True).start()
+    try:
+        run(job)
+    except FatalModelError as error:
+        Recorder(job).fatal(error)
+    return 0
+
+
+def _leash() -> None:
+    """Kill this process group when the run's process is gone, however it went: its end of our stdin closes then.
+
+    A process of its own, so that neither an import nor a model that holds the interpreter's lock delays it.
+    """
+    if os.getpgrp() == os.getpid() and os.fork() == 0:
+        os.read(sys.stdin.fileno(), 1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _worker_file(job: Job) -> Path:
+    return job.folder / "worker.pid"
+
+
+def _watch_worker(job: Job) -> None:
+    """End when the process with the model has died: distilabel would wait for its batch forever."""
+    while True:
+        time.sleep(1)
+        try:
+            os.kill(int(_worker_file(job).read_text(encoding="utf-8")), 0)
+        except FileNotFoundError:
+            continue
+        except ProcessLookupError:
+            if _worker_file(job).exists():
+                print("the process with the model died", file=sys.stderr, flush=True)
+                os._exit(70)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,93 @@
+"""datatrove's local executor, made quiet, with failures that travel between processes and progress that can be seen."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from datatrove.data import DocumentsPipeline
+from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from datatrove.utils.stats import PipelineStats
+from loguru import logger
+
+from xirecipe.stage import Progress
+
+#: A worker takes 2-3 seconds to start and import, about what half a task takes.
+_TASKS_WORTH_A_PROCESS = 2
+_TICK_DOCUMENTS = 50
+_LOOK_SECONDS = 0.5
+
+
+class EngineFailure(Exception):
+    """A task failed with an error that cannot be pickled; its type and message."""
+
+
+class Executor(LocalPipelineExecutor):
+    """Runs tasks in this process when there is one worker, else in a pool."""
+
+    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
+        # datatrove puts a handler on stderr for every task; what it has to say is in our manifest.
+        logger.disable("datatrove")
+        try:
+            return super()._run_for_rank(rank, local_rank, node_rank)
+        except Exception as error:
+            # An exception that fails to unpickle kills the pool's result thread, and the run hangs for ever.
+            if self.workers == 1 or _travels(error):
+                raise
+            raise EngineFailure(f"{type(error).__name__}: {error}") from None
+
+
+class Ticks(PipelineStep):
+    """Lets documents pass and leaves a byte in `folder/<rank>` for every 50: visible from any process."""
+
+    name = "progress"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f"{rank:05d}").open("wb", buffering=0) as file:
+            for count, document in enumerate(data, start=1):
+                yield document
+                if count % _TICK_DOCUMENTS == 0:
+                    file.write(b".")
+
+
+def execute(steps: Sequence[PipelineStep], *, tasks: int, workers: int, logs: Path) -> None:
+    """Run a pipeline over its tasks, in this process or in up to `workers` where there is enough to do for each."""
+    logger.disable("datatrove")
+    useful = max(1, min(workers, tasks // _TASKS_WORTH_A_PROCESS))
+    Executor(list(steps), tasks=tasks, workers=useful, logging_dir=str(logs)).run()
+
+
+@contextmanager
+def watched(ticks: Path, total: int, report: Callable[[Progress], None]) -> Iterator[None]:
+    """Report what `Ticks` counted, from a thread, until the block ends; then the total if all went well."""
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            done = sum(path.stat().st_size for path in ticks.glob("*")) * _TICK_DOCUMENTS
+            report(Progress(min(done, total), total, "documents"))
+
+    thread = Thread(target=look, daemon=True, name="progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    report(Progress(total, total, "documents"))
+
+
+def _travels(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:  # any failure to pickle means the same
+        return False
