@@ -1,0 +1,209 @@
+"""The dataset card: facts through the templates in `hub_cards/`, each value escaped unless it was made safe here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from xirecipe.diagnostics import UserError
+from xirecipe.hub.facts import EXAMPLE_SEED, CardFacts, collect
+from xirecipe.hub.limits import derived_limits
+from xirecipe.hub.metadata import block, metadata, validate
+from xirecipe.hub.rows import ReleaseData, split_table, write_data
+from xirecipe.plan import Plan
+from xirecipe.recipe.release import Paper
+from xirecipe.store import Store
+
+NOT_RECORDED = "not recorded"
+#: Characters of a long value that an example shows.
+SHOWN_CHARS = 300
+
+#: Direction overrides and isolates: they can make a line read otherwise than it is written ("Trojan Source",
+#: CVE-2021-42574). Joiners and the plain marks LRM and RLM stay, because scripts need them.
+_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+#: An underscore between letters or digits is never emphasis (CommonMark 6.2).
+_SPECIAL = re.compile(r"([\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+_LINE_START = re.compile(r"^(?:([#+=-])|(\d{1,9})([.)])(?=\s|$))")
+_LIST_ITEM = re.compile(r"^\s*[-*]\s+")
+_URL = re.compile(r"https?://[A-Za-z0-9./?=%#&@:_~+-]*[A-Za-z0-9/]")
+
+
+def render_card(plan: Plan, store: Store) -> str:
+    """The card of a finished plan, the same text that a release of it carries.
+
+    Raises UserError: `not-finished`, or `card-metadata` for metadata that the Hub would refuse.
+    """
+    facts = collect(plan, store)
+    table = split_table(store.artifact("split", plan.stage("split").fingerprint))
+    # Sizes stand in the metadata and are known only once the files are written.
+    with TemporaryDirectory() as folder:
+        data = write_data(table, plan.language.name, Path(folder))
+    return card_text(facts, data)
+
+
+def card_text(facts: CardFacts, data: ReleaseData) -> str:
+    """The card over facts and the release's data files. Raises UserError as `render_card` does."""
+    values = metadata(facts, data)
+    problems = validate(values, facts.recipe.release.license)
+    if problems:
+        raise UserError(problems)
+    body = _environment().get_template("dataset.md.j2").render(
+        facts=facts, recipe=facts.recipe, language=facts.language, data=data, limits=derived_limits(facts),
+        citation=citation(facts), example_seed=EXAMPLE_SEED,
+    )  # fmt: skip
+    return f"{block(values)}\n{body.strip()}\n"
+
+
+@cache
+def _environment() -> Environment:
+    """Typed values only: what `_shown` does not know is an error, and what no one made safe is escaped."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(_templates()), undefined=StrictUndefined, autoescape=True, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "code": code, "fence": fence, "prose": prose, "quote": quote, "share": share, "number": number,
+        "decimal": decimal, "bibtex": bibtex, "cited": cited, "cut": cut, "counts": counts,
+    }  # fmt: skip
+    return environment
+
+
+def _templates() -> Path:
+    """`hub_cards/`: inside the package when it was installed, beside it in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "hub_cards"
+    return inside if inside.is_dir() else package.parent / "hub_cards"
+
+
+def _shown(value: Any) -> Markup:
+    if isinstance(value, Markup):
+        return value
+    if value is None:
+        return Markup(NOT_RECORDED)
+    if isinstance(value, bool):
+        return Markup("yes" if value else "no")
+    if isinstance(value, int):
+        return number(value)
+    if isinstance(value, float):
+        return decimal(value)
+    if isinstance(value, (list, tuple, dict)):
+        raise TypeError(f"a card shows single values, not {type(value).__name__}")
+    return inline(str(value))
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Text whose control characters and direction overrides are written out (`\\u202e`), except those in `keep`."""
+    return "".join(f"\\u{ord(c):04x}" if _hidden(c) and c not in keep else c for c in text)
+
+
+def _hidden(character: str) -> bool:
+    return character in _OVERRIDES or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def inline(text: str) -> Markup:
+    """Text on one line that stays text: in a paragraph, a list item or a table cell it can open and close nothing."""
+    flat = visible(" ".join(text.split()))
+    escaped = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = _SPECIAL.sub(r"\\\1", escaped)
+    return Markup(_LINE_START.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", escaped))
+
+
+def code(text: str | None) -> Markup:
+    """A code span; plain escaped text where a code span could be broken."""
+    if text is None:
+        return Markup(NOT_RECORDED)
+    flat = visible(" ".join(text.split()))
+    return inline(text) if not flat or "`" in flat or "|" in flat else Markup(f"`{flat}`")
+
+
+def fence(text: str, language: str = "") -> Markup:
+    """A code block whose fence is longer than any run of backticks inside."""
+    lines = visible(text.replace("\r\n", "\n").replace("\r", "\n"), keep="\n\t")
+    longest = max((len(run) for run in re.findall(r"`+", lines)), default=0)
+    marks = "`" * max(3, longest + 1)
+    return Markup(f"{marks}{language}\n{lines.rstrip(chr(10))}\n{marks}")
+
+
+def prose(text: str) -> Markup:
+    """An author's words: paragraphs and `-` lists stay, web addresses become links, the rest is plain text."""
+    paragraphs = re.split(r"\n\s*\n", text.strip().replace("\r\n", "\n").replace("\r", "\n"))
+    return Markup("\n\n".join(_paragraph(paragraph.split("\n")) for paragraph in paragraphs))
+
+
+def _paragraph(lines: list[str]) -> str:
+    return "\n".join(
+        "- " + _linked(_LIST_ITEM.sub("", line)) if _LIST_ITEM.match(line) else _linked(line) for line in lines
+    )
+
+
+def _linked(line: str) -> str:
+    parts, end = [], 0
+    for match in _URL.finditer(line):
+        parts += [_kept_spaces(line[end : match.start()]), f"<{match[0]}>"]
+        end = match.end()
+    return "".join([*parts, _kept_spaces(line[end:])]).strip()
+
+
+def _kept_spaces(text: str) -> str:
+    return f"{' ' if text[:1].isspace() else ''}{inline(text)}{' ' if text.strip() and text[-1:].isspace() else ''}"
+
+
+def quote(text: str) -> Markup:
+    """A block quote, line by line."""
+    lines = [inline(line) for line in re.split(r"\r\n|\r|\n", text.strip())]
+    return Markup("\n".join(f"> {line}".rstrip() for line in lines))
+
+
+def cut(text: str) -> str:
+    """The first `SHOWN_CHARS` characters of a long text, with a note of how long it is."""
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS].rstrip()} … ({len(text):,} characters)"
+
+
+def share(ratio: float | None) -> Markup:
+    return Markup(NOT_RECORDED if ratio is None else f"{ratio:.1%}")
+
+
+def number(value: float | None) -> Markup:
+    return Markup(NOT_RECORDED if value is None else f"{value:,.0f}")
+
+
+def decimal(value: float | None) -> Markup:
+    return Markup(NOT_RECORDED if value is None else f"{value:,.3f}")
+
+
+def counts(values: dict[str, int]) -> Markup:
+    """Reasons and how often each was given, the commonest first."""
+    ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
+    return Markup(", ".join(f"{code(name)} {count:,}" for name, count in ordered) or "none")
+
+
+def cited(paper: Paper) -> tuple[str, dict[str, str]]:
+    """A paper as a BibTeX key and its fields."""
+    fields = {"title": paper.title, "author": " and ".join(paper.authors), "year": str(paper.year), "url": paper.url}
+    return paper.key, fields
+
+
+def citation(facts: CardFacts) -> tuple[str, dict[str, str]]:
+    """This version of the dataset as a BibTeX key and its fields; what is not recorded is left out."""
+    recipe = facts.recipe
+    fields = {"title": recipe.card.title, "version": recipe.version}
+    fields |= {"year": facts.date[:4]} if facts.date else {}
+    published = recipe.release.repository
+    fields |= {"url": f"https://huggingface.co/datasets/{published}"} if published else {}
+    return f"{recipe.name}-{recipe.version}", fields
+
+
+def bibtex(entry: tuple[str, dict[str, str]]) -> Markup:
+    """A BibTeX entry; braces and backslashes, which have a meaning there, are left out of the values."""
+    key, fields = entry
+    plain = {name: re.sub(r"[{}\\]", "", " ".join(value.split())) for name, value in fields.items()}
+    lines = [f"@misc{{{key},", *(f"  {name} = {{{value}}}," for name, value in plain.items()), "}"]
+    return fence("\n".join(lines), "bibtex")
