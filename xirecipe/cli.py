@@ -29,6 +29,10 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Read only thi
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 
+#: 128 + SIGINT, as shells report it.
+INTERRUPTED = 130
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"xirecipe {__version__}")
@@ -37,7 +41,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -45,7 +51,9 @@ def _root(
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Recipes, language files, or folders of them.")],
-    format: Annotated[str, typer.Option("--format", help="text, json or github (annotations in a pull request).")] = "text",
+    format: Annotated[
+        str, typer.Option("--format", help="text, json or github (annotations in a pull request).")
+    ] = "text",
 ) -> None:
     """Every mistake at once, with file, line and column. Loads no engine, reaches no network."""
     from xirecipe.commands.check import run_check
@@ -128,7 +136,8 @@ def rejects(
     reason: Annotated[str | None, typer.Option("--reason", help="Only this reason, such as length.min_chars.")] = None,
     sample: Annotated[int, typer.Option("--sample", min=1, help="How many rows to show.")] = 10,
     try_: Annotated[
-        list[str] | None, typer.Option("--try", metavar="KEY=VALUE", help="What another threshold would change, without a run.")
+        list[str] | None,
+        typer.Option("--try", metavar="KEY=VALUE", help="What another threshold would change, without a run."),
     ] = None,
     profile: Profile = None,
     set: Overrides = None,
@@ -185,8 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(render_text(error.diagnostics, getattr(error, "sources", Sources())))
         return 1
     except (typer.Abort, KeyboardInterrupt):
-        sys.stderr.write("\ninterrupted; what is finished is kept, and the same command goes on from there\n")
-        return 130
+        result = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output, such as `head`, has seen enough.
         sys.stderr.close()
@@ -203,6 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
             "  = hint: what is finished is kept in the store\n"
         )
         return 3
+    # typer turns Ctrl-C into an exit code of its own accord.
+    if result == INTERRUPTED:
+        sys.stderr.write("\ninterrupted; what is finished is kept, and the same command goes on from there\n")
     return int(result or 0)
 
 

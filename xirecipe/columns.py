@@ -1,4 +1,7 @@
-"""The columns of a row: name, type, meaning, and the stage that writes each. Said once; prompts, cards and checks read it."""
+"""The columns of a row: name, type, meaning, and the stage that writes each.
+
+Said once; prompts, cards and checks read it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("source", "string", "corpus", "The source's name in the recipe"),
     Column("url", "string", "corpus", "Where the document was found, as its source says; empty where it does not"),
     Column("language", "string", "corpus", "The recipe's language"),
-    Column("language_score", "float64", "corpus", "lid.176's score of the language over the first 1,000 characters, 0..1"),
+    Column(
+        "language_score", "float64", "corpus", "lid.176's score of the language over the first 1,000 characters, 0..1"
+    ),
     Column("masked", "int64", "corpus", "Emails, IP addresses and phone numbers replaced in the text"),
     Column("draw", "int64", "generate", "Which draw of the document's instructions this is, from 0"),
     Column("instruction", "string", "generate", "The English instruction the model wrote for the text"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from xirecipe.diagnostics import Sources, UserError
+from xirecipe.diagnostics import Sources, UserError, user_error
 from xirecipe.fingerprint import digest, file_digest
 from xirecipe.lint import lint
-from xirecipe.load import Loaded, inside, load
+from xirecipe.load import Loaded, inside, load, with_origin
 from xirecipe.plan import Plan
 from xirecipe.recipe.corpus import FileSource
 from xirecipe.recipe.recipe import Recipe
@@ -29,7 +30,7 @@ class BrokenRecipe(UserError):
 def check(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Loaded:
     """Load and lint one recipe under one profile; everything found is in `diagnostics`."""
     loaded = load(path, profile, overrides)
-    loaded.diagnostics += lint(loaded)
+    loaded.diagnostics += with_origin(lint(loaded), loaded)
     return loaded
 
 
@@ -89,9 +90,7 @@ def compile_recipe(
 
 def _content(recipe: Recipe, root: Path, hashes: Path | None) -> dict[str, str]:
     """sha256 of each file source's content, by `source:<name>`. A folder's is over its files' names and hashes."""
-    known: dict[str, str] = {}
-    if hashes is not None and hashes.exists():
-        known = json.loads(hashes.read_text(encoding="utf-8"))
+    known = _remembered(hashes)
     fresh: dict[str, str] = {}
 
     def content(path: Path) -> str:
@@ -104,10 +103,27 @@ def _content(recipe: Recipe, root: Path, hashes: Path | None) -> dict[str, str]:
     for name, source in recipe.corpus.sources.items():
         if isinstance(source, FileSource):
             path = root / source.path
-            if path.is_dir():
-                found[f"source:{name}"] = digest([[p.name, content(p)] for p in sorted(path.iterdir()) if p.is_file()])
-            else:
-                found[f"source:{name}"] = content(path)
+            try:
+                if path.is_dir():
+                    files = [p for p in sorted(path.rglob("*")) if p.is_file()]
+                    found[f"source:{name}"] = digest([[p.relative_to(path).as_posix(), content(p)] for p in files])
+                else:
+                    found[f"source:{name}"] = content(path)
+            except OSError as error:
+                raise user_error("unreadable-corpus", f"{source.path}: {error.strerror}") from None
     if hashes is not None and hashes.parent.is_dir() and not fresh.items() <= known.items():
-        write_whole(hashes, json.dumps(known | fresh, indent=0))
+        # Only a memory: where it cannot be kept, the files are hashed again next time.
+        with contextlib.suppress(OSError):
+            write_whole(hashes, json.dumps(known | fresh, indent=0))
     return found
+
+
+def _remembered(hashes: Path | None) -> dict[str, str]:
+    """What was hashed before; nothing where the file is not there or was damaged."""
+    if hashes is None:
+        return {}
+    try:
+        known = json.loads(hashes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

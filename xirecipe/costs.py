@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from xirecipe import tables
+from xirecipe.diagnostics import shortened
 from xirecipe.fingerprint import differences
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request, model_identity
@@ -32,7 +33,7 @@ class StageCost:
     why: str
     rows_in: int | None
     rows_out: int | None
-    """Of the manifest when done; else by the keep rate of the last run of this stage, or all rows where there was none."""
+    """Of the manifest when done; else by the keep rate of this stage's last run, or all rows where there was none."""
     measured: bool
     """Whether `rows_out` rests on a manifest."""
     calls: int | None = 0
@@ -75,7 +76,8 @@ def _cost(plan: Plan, stage: Stage, rows_in: int | None, store: Store) -> StageC
 
 def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store) -> StageCost:
     stage = line.stage
-    assert stage.model is not None and stage.model_name is not None
+    assert stage.model is not None
+    assert stage.model_name is not None
     requests = _exact_requests(stage, store)
     paid, tokens_each = 0, _tokens_each(last)
     if requests is not None:
@@ -155,7 +157,7 @@ def _documents(stage: Stage) -> int | None:
     for source in stage.config.sources.values():
         if isinstance(source, FileSource):
             path = stage.root / source.path
-            files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+            files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
             for file in files:
                 if source.format == "parquet":
                     import pyarrow.parquet as pq
@@ -177,7 +179,7 @@ def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
     """The newest manifest of this stage, of this recipe where there is one."""
     manifests = [artifact.manifest() for artifact in store.artifacts(stage.kind)]
     own = [m for m in manifests if m.recipe == plan.recipe.name]
-    return (own or manifests or [None])[0]
+    return next(iter(own or manifests), None)
 
 
 def _why(stage: Stage, last: Manifest | None) -> str:
@@ -188,7 +190,7 @@ def _why(stage: Stage, last: Manifest | None) -> str:
     own = [c for c in changes if not c[0].startswith("inputs.")]
     files = [c for c in changes if c[0].startswith("inputs.source:")]
     if own:
-        return "; ".join(f"{path.removeprefix('identity.')}: {short(old)} → {short(new)}" for path, old, new in own)
+        return "; ".join(_change(stage, path, old, new) for path, old, new in own)
     if files:
         return ", ".join(f"{path.removeprefix('inputs.source:')}: other content" for path, _, _ in files)
     if changes:
@@ -196,8 +198,15 @@ def _why(stage: Stage, last: Manifest | None) -> str:
     return "its artifact is gone"
 
 
+def _change(stage: Stage, path: str, old: Any, new: Any) -> str:
+    """`select.min_score: 2.5 → 3`; of texts that differ somewhere in the middle, only that they do."""
+    name = path.removeprefix("identity.")
+    if name in ("prompts", "exemplars"):
+        return f"{name}: other text"
+    name = f"{stage.kind}{name.removeprefix('config')}" if name.startswith("config") else name
+    return f"{name}: {short(old)} → {short(new)}"
+
+
 def short(value: Any) -> str:
     """A value in a few characters."""
-    text = "unset" if value is None else str(value)
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else text[:37] + "..."
+    return shortened("default" if value is None else value, 40)

@@ -64,6 +64,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return None
 
 
+def shortened(value: object, limit: int = 60) -> str:
+    """A value as one line of at most `limit` characters."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 @dataclass
 class Sources:
     """File texts by the name shown in spans, so that a diagnostic can quote its line."""
@@ -75,11 +81,14 @@ class Sources:
         if text is None:
             try:
                 text = Path(span.file).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):
                 return None
             self.texts[span.file] = text
         lines = text.splitlines()
-        return lines[span.line - 1] if 0 < span.line <= len(lines) else None
+        if not 0 < span.line <= len(lines):
+            return None
+        # One column each, and nothing that a terminal would obey.
+        return "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in lines[span.line - 1]).rstrip()
 
 
 def render_text(diagnostics: Sequence[Diagnostic], sources: Sources | None = None) -> str:

@@ -29,6 +29,8 @@ def file_digest(path: Path) -> str:
 
 def differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     """Where two payloads differ: (dotted path, old value, new value), in the order of the keys."""
+    # A section that was not there at all differs by each of its keys.
+    old, new = (({} if a is None and isinstance(b, dict) and b else a) for a, b in ((old, new), (new, old)))
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in sorted({*old, *new}):

@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from xirecipe.columns import columns_before
-from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean
+from xirecipe.columns import ColumnType, columns_before
+from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean, shortened
 from xirecipe.load import Loaded, inside, shown_name
-from xirecipe.prompts import TemplateSyntaxError, names_used
+from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
 from xirecipe.recipe.corpus import FileSource, HubSource
+from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
+from xirecipe.stage import Pair
+from xirecipe.yaml import Path_
+
+Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 def lint(loaded: Loaded) -> list[Diagnostic]:
-    """Everything wrong with a recipe that was read. Opens prompts and seed; looks whether corpus files are there."""
-    if loaded.recipe is None:
-        return []
+    """Everything wrong with a recipe that was read. Opens prompts and seed; looks whether corpus files are there.
+
+    A rule whose sections could not be read is left out: they have errors of their own.
+    """
     recipe = loaded.recipe
-    rules = (_models, _prompts, _seed, _corpus, _scores, _pins)
-    return [diagnostic for rule in rules for diagnostic in rule(recipe, loaded)]
+    if recipe is None:
+        return []
+    rules: tuple[tuple[Rule, set[str]], ...] = (
+        (_models, {"models", "generate", "judge", "rates"}),
+        (_prompts, {"generate", "judge"}),
+        (_seed, {"generate"}),
+        (_corpus, {"corpus"}),
+        (_scores, {"select", "judge"}),
+        (_pins, {"corpus", "models"}),
+    )
+    there = recipe.model_fields_set | (type(recipe).model_fields.keys() & vars(recipe).keys())
+    return [found for rule, needed in rules if needed <= there for found in rule(recipe, loaded)]
 
 
 def _models(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    # As written: a model with a mistake in it is there all the same.
+    written = loaded.tree.part("models").data
     for section, name in (("generate", recipe.generate.model), ("judge", recipe.judge.model)):
-        if name not in recipe.models:
-            message = f"`{section}.model` names `{name}`, which is not under `models`"
-            yield Diagnostic("unknown-model", message, loaded.span(section, "model"), did_you_mean(name, recipe.models))
+        if name not in written:
+            message = f"`{section}.model` names `{shortened(name)}`, which is not under `models`"
+            yield Diagnostic("unknown-model", message, loaded.span(section, "model"), did_you_mean(name, written))
     for name in recipe.rates:
-        if name not in recipe.models:
-            message = f"`rates.{name}` is for no model under `models`"
-            yield Diagnostic("unknown-model", message, loaded.key_span("rates", name), did_you_mean(name, recipe.models))
+        if name not in written:
+            message = f"`rates.{shortened(name)}` is for no model under `models`"
+            yield Diagnostic("unknown-model", message, loaded.key_span("rates", name), did_you_mean(name, written))
     for name, model in recipe.models.items():
         if isinstance(model, EmbeddedModel):
             from_package, from_hub = model.package is not None, model.repository is not None and model.file is not None
@@ -44,7 +63,7 @@ def _models(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
 
 
 def _prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    used = [("generate", ("generate", "prompt"), recipe.generate.prompt)]
+    used: list[tuple[str, Path_, str]] = [("generate", ("generate", "prompt"), recipe.generate.prompt)]
     if recipe.judge.rubric:
         used.append(("judge", ("judge", "rubric", "prompt"), recipe.judge.rubric.prompt))
     if recipe.judge.likelihood:
@@ -65,14 +84,29 @@ def _prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         try:
             text = file.read_text(encoding="utf-8")
             unknown = sorted(names_used(text) - known)
+            if not unknown:
+                render(text, _example(stage, loaded))
         except UnicodeDecodeError as error:
-            yield Diagnostic("not-utf-8", f"{name}: byte {error.start} is not UTF-8", span)
+            yield Diagnostic("not-utf-8", f"{name}: byte {error.start} is not UTF-8", span, "save the file as UTF-8")
         except TemplateSyntaxError as error:
-            yield Diagnostic("bad-prompt", f"{name}:{error.lineno}: {error.message}", span)
+            yield Diagnostic("bad-prompt", f"{name}:{error.lineno}: {shortened(error.message, 200)}", span)
+        except TemplateError as error:
+            yield Diagnostic("bad-prompt", f"{name}: {shortened(error.message, 200)}", span)
         else:
             for variable in unknown:
                 message = f"{name} reads `{variable}`, which no stage before `{stage}` writes"
                 yield Diagnostic("unknown-column", message, span, did_you_mean(variable, known))
+
+
+def _example(stage: str, loaded: Loaded) -> dict[str, object]:
+    """A row to try a prompt on, so that `pair.respnse` is found before a corpus has been read."""
+    examples: dict[ColumnType, object] = {"string": "text", "int64": 0, "float64": 0.0, "list<float32>": []}
+    row = {c.name: examples[c.type] for c in columns_before("generate" if stage == "generate" else "judge")}
+    # Without a language file there is another error, and any language will do.
+    language = loaded.language or Language(
+        code="und_Zyyy", name="", native_name="", hub_code="und", lid_labels=("und",), sources=("",)
+    )
+    return {**row, "language": language, "exemplars": (Pair("1", "instruction", "response"),)}
 
 
 def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
@@ -90,9 +124,10 @@ def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     try:
         choose(pairs, wanted)
     except UserError as error:
-        at = loaded.span("generate", "exemplars", "ids" if wanted.ids else "count")
+        unknown = (i for i, name in enumerate(wanted.ids) if name not in {pair.id for pair in pairs})
         for d in error.diagnostics:
-            yield Diagnostic(d.code, d.message, at, d.hint)
+            place = ("ids", next(unknown)) if d.code == "unknown-pair" else ("count",)
+            yield replace(d, span=loaded.span("generate", "exemplars", *place))
 
 
 def _corpus(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
@@ -100,13 +135,19 @@ def _corpus(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         if not isinstance(source, FileSource):
             continue
         span = loaded.span("corpus", "sources", name, "path")
-        path = loaded.root / source.path
-        if not path.exists():
-            yield Diagnostic("missing-corpus", f"{source.path} does not exist", span, "paths start at the recipe's folder")
+        path, shown = loaded.root / source.path, shortened(source.path, 200)
+        try:
+            there = path.exists()
+        except OSError:
+            there = False
+        if not there:
+            yield Diagnostic("missing-corpus", f"{shown} does not exist", span, "paths start at the recipe's folder")
+        elif not path.is_file() and not path.is_dir():
+            yield Diagnostic("missing-corpus", f"{shown} is neither a file nor a folder", span)
         elif path.is_file() and path.stat().st_size == 0:
-            yield Diagnostic("empty-corpus", f"{source.path} is empty", span)
-        elif path.is_dir() and not any(path.glob(f"*.{source.format}*")):
-            yield Diagnostic("empty-corpus", f"{source.path} has no *.{source.format} file", span)
+            yield Diagnostic("empty-corpus", f"{shown} is empty", span)
+        elif path.is_dir() and not any(path.rglob(f"*.{source.format}*")):
+            yield Diagnostic("empty-corpus", f"{shown} has no *.{source.format} file", span)
 
 
 def _scores(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
@@ -122,7 +163,7 @@ def _scores(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
 
 
 def _pins(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    pins = [
+    pins: list[tuple[Path_, str]] = [
         (("corpus", "sources", name, "revision"), source.revision)
         for name, source in recipe.corpus.sources.items()
         if isinstance(source, HubSource)

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from xirecipe import yaml
-from xirecipe.diagnostics import Diagnostic, Sources, Span, UserError, did_you_mean
+from xirecipe.diagnostics import Diagnostic, Sources, Span, UserError, did_you_mean, shortened
 from xirecipe.overlay import Tree, lay
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.schema_errors import diagnose, offending_path
+from xirecipe.yaml import Path_
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 DEFAULT_PROFILE = "sample"
+_CODE = re.compile(r"[\w-]{1,40}")
 #: Bases of bases: deeper than this is a mistake, not a design.
 MAX_EXTENDS = 8
 
 
 @dataclass
 class Loaded:
-    """A recipe file as far as it could be understood. `recipe` is None when diagnostics forbid it."""
+    """A recipe file as far as it could be understood.
+
+    With errors, `recipe` has only the sections that could be read, and is good for finding more errors alone.
+    """
 
     path: Path
     root: Path
@@ -62,22 +68,26 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     Never raises for what the files say: every problem is in `diagnostics`.
     """
     loaded = Loaded(path, path.resolve().parent, profile, Tree(), Sources(), overrides=tuple(overrides))
+    documents: list[yaml.Document] = []
     with _collecting(loaded):
-        stacked = Tree()
         for document in _chain(path, loaded):
-            stacked = lay(stacked, Tree.of(document).without("extends"))
-        loaded.tree = stacked
-        profiles = stacked.data.get("profiles", {})
-        if not isinstance(profiles, dict):
-            message = "`profiles` must be a mapping of names to overlays"
-            raise UserError([Diagnostic("wrong-type", message, stacked.span(("profiles",)))])
-        loaded.profiles = tuple(profiles)
-        loaded.tree = _with_profile(loaded, stacked, profile)
-        for override in overrides:
+            documents.append(document)
+    if not documents:
+        return loaded
+    stacked = Tree()
+    for document in reversed(documents):
+        loaded.diagnostics += with_origin(document.problems, loaded)
+        stacked = lay(stacked, Tree.of(document).without("extends"))
+    # Where a base is missing, what it would have brought is not held against the recipe.
+    complete = not loaded.diagnostics or all(d.code == "duplicate-key" for d in loaded.diagnostics)
+    loaded.tree = _with_profile(loaded, stacked, profile)
+    for override in overrides:
+        with _collecting(loaded):
             loaded.tree = lay(loaded.tree, _override(override))
+    with _collecting(loaded):
         _add_language(loaded)
-        loaded.recipe, found = _validated(Recipe, loaded.tree, shown_name(path))
-        loaded.diagnostics += _with_origin(found, loaded)
+    loaded.recipe, found = _validated(Recipe, loaded.tree, shown_name(path))
+    loaded.diagnostics += with_origin((d for d in found if complete or d.code != "missing-key"), loaded)
     return loaded
 
 
@@ -89,11 +99,13 @@ def load_language(path: Path) -> tuple[Language | None, list[Diagnostic], Source
     except UserError as error:
         return None, list(error.diagnostics), sources
     sources.texts[shown] = document.text
-    language, found = _validated(Language, Tree.of(document), shown)
-    if language is not None and language.code != path.stem:
+    language, problems = _validated(Language, Tree.of(document), shown)
+    found = [*document.problems, *problems]
+    code = document.data.get("code", path.stem)
+    if isinstance(code, str) and code != path.stem:
         span = document.values.get(("code",))
-        found.append(Diagnostic("bad-value", f"`code` is {language.code} but the file is {path.name}", span))
-    return language, found, sources
+        found.append(Diagnostic("bad-value", f"`code` is {code} but the file is {path.name}", span))
+    return None if found else language, found, sources
 
 
 @contextlib.contextmanager
@@ -104,25 +116,25 @@ def _collecting(loaded: Loaded) -> Iterator[None]:
         loaded.diagnostics += error.diagnostics
 
 
-def _chain(path: Path, loaded: Loaded) -> list[yaml.Document]:
-    """The recipe's documents, farthest base first."""
-    documents: list[yaml.Document] = []
+def _chain(path: Path, loaded: Loaded) -> Iterator[yaml.Document]:
+    """The recipe's document, its base's, and so on. Raises UserError where the chain breaks."""
     seen: list[Path] = []
     current = path.resolve()
     origin: Span | None = None
     while True:
         shown = shown_name(current)
         if origin and not current.is_file():
-            hint = did_you_mean(current.name, [p.name for p in current.parent.glob("*.yaml")])
+            near = [p.relative_to(loaded.root).as_posix() for p in current.parent.glob("*.yaml") if p != seen[-1]]
+            hint = did_you_mean(current.relative_to(loaded.root).as_posix(), near)
             raise UserError([Diagnostic("missing-base", f"{shown} does not exist", origin, hint)])
         document = yaml.read(current, shown)
         loaded.sources.texts[shown] = document.text
         loaded.files[current.relative_to(loaded.root).as_posix()] = document.text
-        documents.append(document)
+        yield document
         seen.append(current)
         target = document.data.get("extends")
         if target is None:
-            return documents[::-1]
+            return
         origin = document.values.get(("extends",)) or Span(shown)
         if not isinstance(target, str):
             raise UserError([Diagnostic("wrong-type", "`extends` must be the path of one recipe", origin)])
@@ -136,24 +148,40 @@ def _chain(path: Path, loaded: Loaded) -> list[yaml.Document]:
 
 def inside(root: Path, target: str, span: Span | None, what: str) -> Path:
     """A path below the recipe folder. Raises UserError when it leaves it, symbolic links followed."""
-    resolved = (root / target).resolve()
+    try:
+        resolved = (root / target).resolve()
+        resolved.exists()
+    except (OSError, RuntimeError):
+        # Too long for the file system, or symbolic links in a circle.
+        raise UserError([Diagnostic("bad-path", f"`{what}: {shortened(target)}` cannot be a path", span)]) from None
     if not resolved.is_relative_to(root.resolve()):
-        message = f"`{what}: {target}` leaves the recipe folder"
+        message = f"`{what}: {shortened(target)}` leaves the recipe folder"
         hint = f"put the file below {shown_name(root)}/"
         raise UserError([Diagnostic("escaping-path", message, span, hint)])
     return resolved
 
 
 def _with_profile(loaded: Loaded, stacked: Tree, profile: str | None) -> Tree:
-    chosen = profile or (DEFAULT_PROFILE if DEFAULT_PROFILE in loaded.profiles else None)
-    loaded.profile = chosen
     plain = stacked.without("profiles")
+    profiles = stacked.data.get("profiles", {})
+    if not isinstance(profiles, dict):
+        message = "`profiles` must be a mapping of names to overlays"
+        loaded.diagnostics.append(Diagnostic("wrong-type", message, stacked.span(("profiles",))))
+        return plain
+    loaded.profiles = tuple(profiles)
+    chosen = profile or (DEFAULT_PROFILE if DEFAULT_PROFILE in profiles else None)
+    loaded.profile = chosen
     if chosen is None:
         return plain
     if chosen not in loaded.profiles:
         message = f"{shown_name(loaded.path)} has no profile `{chosen}`"
         hint = did_you_mean(chosen, loaded.profiles) or "it has no profiles"
         loaded.diagnostics.append(Diagnostic("unknown-profile", message, stacked.key_span(("profiles",)), hint))
+        return plain
+    if not isinstance(profiles[chosen], dict):
+        message = f"`profiles.{chosen}` must be a mapping of what it changes"
+        hint = f"`{chosen}: {{}}` changes nothing"
+        loaded.diagnostics.append(Diagnostic("wrong-type", message, stacked.span(("profiles", chosen)), hint))
         return plain
     return lay(plain, stacked.part("profiles", chosen))
 
@@ -170,7 +198,7 @@ def _override(text: str) -> Tree:
     under = Tree({path[0]: tree}) if len(path) == 1 else Tree(tree if isinstance(tree, dict) else {}).under(*path)
     if not isinstance(tree, dict) and len(path) > 1:
         under = Tree({path[-1]: tree}).under(*path[:-1])
-    spans = {path[:n]: Span(shown) for n in range(1, len(path) + 1)}
+    spans: dict[Path_, Span] = {path[:n]: Span(shown) for n in range(1, len(path) + 1)}
     return Tree(under.data, dict(spans), dict(spans))
 
 
@@ -181,13 +209,15 @@ def _add_language(loaded: Loaded) -> None:
     folder = loaded.root / "languages"
     file = folder / f"{code}.yaml"
     span = loaded.span("language")
-    if "/" in code or "\\" in code or not file.is_file():
+    if not _CODE.fullmatch(code):
+        return
+    if not inside(loaded.root, f"languages/{code}.yaml", span, "language").is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))
         hint = did_you_mean(code, known) or f"write {shown_name(folder)}/<code>.yaml (see CONTRIBUTING.md)"
         raise UserError([Diagnostic("unknown-language", f"there is no language file for `{code}`", span, hint)])
     loaded.language, found, sources = load_language(file)
-    loaded.diagnostics += found
     loaded.sources.texts |= sources.texts
+    loaded.diagnostics += with_origin(found, loaded)
     if loaded.language is None:
         return
     document = yaml.read(file, shown_name(file))
@@ -204,7 +234,7 @@ def _validated(model: type[AnyModel], tree: Tree, file: str) -> tuple[AnyModel |
 
 
 def _mended(model: type[AnyModel], tree: Tree, error: ValidationError) -> AnyModel | None:
-    """The recipe without its wrong values, so that the rules of `lint` can be checked in the same run."""
+    """What is left without wrong values and sections that lack a key, so that `lint` can look at it in the same run."""
     data = copy.deepcopy(tree.data)
     for item in error.errors(include_url=False):
         path = offending_path(dict(item), tree.data)
@@ -213,17 +243,24 @@ def _mended(model: type[AnyModel], tree: Tree, error: ValidationError) -> AnyMod
             owner = owner.get(part) if isinstance(owner, dict) else None
         if isinstance(owner, dict) and path:
             owner.pop(path[-1], None)
-    with contextlib.suppress(ValidationError):
-        return model.model_validate(data)
-    return None
+    sections: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if name not in data:
+            if not info.is_required():
+                sections[name] = info.get_default()
+            continue
+        with contextlib.suppress(ValidationError):
+            kind: TypeAdapter[Any] = TypeAdapter(info.annotation or Any)
+            sections[name] = kind.validate_python(data[name])
+    return model.model_construct(**sections)
 
 
-def _with_origin(found: list[Diagnostic], loaded: Loaded) -> list[Diagnostic]:
+def with_origin(found: Iterable[Diagnostic], loaded: Loaded) -> list[Diagnostic]:
     """Problems written in a base or a language file say which recipe they were met in."""
     shown = shown_name(loaded.path)
     result = []
     for d in found:
-        if d.span is not None and d.span.file != shown and not d.span.file.startswith("--set"):
+        if d.span is not None and d.span.file != shown and d.span.file in loaded.sources.texts:
             d = Diagnostic(d.code, d.message, d.span, d.hint, (*d.notes, f"inherited by {shown}"), d.severity)
         result.append(d)
     return result

@@ -43,8 +43,10 @@ class Tree:
         if not isinstance(data, dict):
             return Tree()
         n = len(path)
-        tables = ({p[n:]: s for p, s in table.items() if len(p) > n and p[:n] == path} for table in (self.keys, self.values))
-        return Tree(copy.deepcopy(data), *tables)
+        keys, values = (
+            {p[n:]: s for p, s in table.items() if len(p) > n and p[:n] == path} for table in (self.keys, self.values)
+        )
+        return Tree(copy.deepcopy(data), keys, values)
 
     def without(self, *keys: str) -> Tree:
         data = {k: v for k, v in self.data.items() if k not in keys}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError
 
-from xirecipe.diagnostics import Diagnostic, Span, did_you_mean
+from xirecipe.diagnostics import Diagnostic, Span, did_you_mean, shortened
 from xirecipe.overlay import Tree
 from xirecipe.yaml import Path_
 
@@ -60,7 +61,7 @@ def _one(item: dict[str, Any], model: type[BaseModel], tree: Tree, file: str) ->
     parent = dotted(path[:-1])
     match kind:
         case "extra_forbidden":
-            owner = f"`{parent}`" if parent else "a recipe"
+            owner = f"`{parent}`" if parent else f"a {model.__name__.lower()}"
             hint = did_you_mean(str(path[-1]), _fields_at(model, path[:-1], tree.data))
             return Diagnostic("unknown-key", f"`{path[-1]}` is not a key of {owner}", at_key, hint)
         case "missing":
@@ -74,24 +75,32 @@ def _one(item: dict[str, Any], model: type[BaseModel], tree: Tree, file: str) ->
             tag = str(context.get("discriminator", "")).strip("'")
             known = [word.strip().strip("'") for word in str(context.get("expected_tags", "")).split(",")]
             span = tree.span((*path, tag)) or at_key
-            message = f"`{context.get('tag')}` is not a `{tag}`"
+            message = f"`{shortened(context.get('tag'))}` is not a value of `{dotted((*path, tag))}`"
             return Diagnostic("bad-value", message, span, did_you_mean(str(context.get("tag")), known))
         case "literal_error":
-            known = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
-            return Diagnostic("bad-value", f"`{value}` is not a value of `{name}`", here, did_you_mean(str(value), known))
+            expected = str(context.get("expected", "")).replace(" or ", ", ")
+            known = [word.strip().strip("'") for word in expected.split(",")]
+            shown = f"`{shortened(value)}`" if isinstance(value, str) else _found(value)
+            message = f"{shown} is not a value of `{name}`"
+            return Diagnostic("bad-value", message, here, did_you_mean(str(value), known))
         case "value_error":
             return _rule(item, path, tree, file)
         case "string_pattern_mismatch":
-            message = f"`{value}` is not a valid `{name}`"
+            message = f"`{shortened(value)}` is not a valid `{name}`"
             return Diagnostic("bad-value", message, here, f"must match {context.get('pattern')}")
         case "too_short" | "string_too_short":
-            return Diagnostic("bad-value", f"`{name}` is empty", here, "give at least one")
+            least = context.get("min_length", 1)
+            message = f"`{name}` is empty" if not value else f"`{name}` has only {len(value)}"
+            return Diagnostic("bad-value", message, here, f"give at least {'one' if least == 1 else least}")
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return Diagnostic("out-of-range", f"`{name}` must be {words} {context.get(key)}, not {value}", here)
+        return Diagnostic("out-of-range", f"`{name}` must be {words} {context.get(key):g}, not {value}", here)
     wanted = next((words for prefix, words in _KINDS.items() if kind.startswith(prefix)), None)
     if wanted:
-        return Diagnostic("wrong-type", f"`{name}` must be {wanted}, not {_found(value)}", here)
+        number = kind == "string_type" and isinstance(value, (int, float))
+        written = _written(value)
+        hint = f'in quotes it is text: `"{written}"`' if number else None
+        return Diagnostic("wrong-type", f"`{name}` must be {wanted}, not {_found(value)}", here, hint)
     return Diagnostic("bad-value", f"`{name}`: {item['msg']}", here)
 
 
@@ -101,7 +110,8 @@ def _rule(item: dict[str, Any], path: Path_, tree: Tree, file: str) -> Diagnosti
     section: Any = tree.data
     for part in path:
         section = section[part]
-    named = [key for key in section if key in message] if isinstance(section, dict) else []
+    words = set(re.findall(r"\w+", message))
+    named = [key for key in section if key in words] if isinstance(section, dict) else []
     spans = {key: span for key in named if (span := tree.key_span((*path, key)))}
     own = [key for key, span in spans.items() if span.file == file] or list(spans)
     notes = tuple(f"`{k}` is written at {s.file}:{s.line}" for k, s in spans.items() if own and k != own[-1])
@@ -112,24 +122,28 @@ def _rule(item: dict[str, Any], path: Path_, tree: Tree, file: str) -> Diagnosti
 def dotted(path: Path_) -> str:
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        shown = part if isinstance(part, int) else shortened(part)
+        text += f"[{shown}]" if isinstance(part, int) else f".{shown}" if text else str(shown)
     return text
+
+
+def _written(value: Any) -> str:
+    """A scalar as YAML writes it."""
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else shortened(value)
 
 
 def _found(value: Any) -> str:
     match value:
         case None:
             return "null"
-        case bool():
-            return f"`{str(value).lower()}`"
         case str():
-            return f"text (`{value[:40]}`)"
+            return f"text (`{shortened(value)}`)"
         case dict():
             return "a mapping"
         case list() | tuple():
             return "a list"
         case _:
-            return f"`{value}`"
+            return f"`{_written(value)}`"
 
 
 def _fields_at(model: type[BaseModel], path: Path_, data: Any) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from xirecipe.diagnostics import Diagnostic, Span, UserError
+from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean
 from xirecipe.recipe.generation import Exemplars
 from xirecipe.stage import Pair
 
@@ -18,41 +18,57 @@ def read_pairs(path: Path, shown: str) -> list[Pair]:
     """
     pairs: list[Pair] = []
     problems: list[Diagnostic] = []
+    seen: dict[str, int] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): U+2028 inside a JSON text ends no line.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise UserError([Diagnostic("not-utf-8", f"{shown}: byte {error.start} is not UTF-8", Span(shown))]) from None
+        line_number = path.read_bytes().count(b"\n", 0, error.start) + 1
+        at = Span(shown, line_number)
+        message = f"byte {error.start} is not UTF-8"
+        raise UserError([Diagnostic("not-utf-8", message, at, "save the file as UTF-8")]) from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            pairs.append(Pair(str(row.get("id", number)), _text(row, "instruction"), _text(row, "response")))
-        except (ValueError, AttributeError) as error:
-            message = str(error) if isinstance(error, _NoText) else "not a JSON object"
+            if not isinstance(row, dict):
+                raise _BrokenPair("not a JSON object")
+            pair = Pair(str(row.get("id", number)), _text(row, "instruction"), _text(row, "response"))
+            if pair.id in seen:
+                raise _BrokenPair(f"`id` {pair.id} is also at line {seen[pair.id]}")
+            seen[pair.id] = number
+            pairs.append(pair)
+        except (ValueError, RecursionError) as error:
+            message = str(error) if isinstance(error, _BrokenPair) else "not a JSON object"
             problems.append(Diagnostic("broken-seed", message, Span(shown, number)))
     if problems:
         raise UserError(problems)
     return pairs
 
 
-class _NoText(ValueError):
-    pass
+class _BrokenPair(ValueError):
+    """A line that is JSON and no pair."""
 
 
 def _text(row: dict[str, object], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise _NoText(f"a seed pair without `{key}`")
+        raise _BrokenPair(f"a seed pair without `{key}`")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise _BrokenPair(f"`{key}` has half of a surrogate pair, which is not text")
     return value
 
 
 def choose(pairs: list[Pair], wanted: Exemplars) -> tuple[Pair, ...]:
-    """The exemplars of a recipe, in prompt order. Raises UserError: an id that is not there, fewer pairs than `count`."""
+    """The exemplars of a recipe, in prompt order. Raises UserError: an unknown id, fewer pairs than `count`."""
     by_id = {pair.id: pair for pair in pairs}
     missing = [name for name in wanted.ids if name not in by_id]
     if missing:
-        raise UserError([Diagnostic("unknown-pair", f"the seed has no pair `{name}`") for name in missing])
+        raise UserError(
+            Diagnostic("unknown-pair", f"the seed has no pair `{name}`", hint=did_you_mean(name, by_id))
+            for name in missing
+        )
     if len(pairs) < wanted.count:
         raise UserError([Diagnostic("small-seed", f"the seed has {len(pairs)} pairs; `count` asks for {wanted.count}")])
     if wanted.ids:

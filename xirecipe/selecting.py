@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -30,7 +31,7 @@ def select_rows(rows: Sequence[Row], config: Select) -> tuple[list[Row], list[Ro
 
     scored: list[Row] = []
     for row in rows:
-        if row[column] is None:
+        if row[column] is None or math.isnan(row[column]):
             drop({**row, "score": None}, "no_score", None, None, f"the judge gave no {column}")
         else:
             scored.append({**row, "score": float(row[column])})

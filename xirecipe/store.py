@@ -190,4 +190,6 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno not in known:
             raise
         code, what = known[error.errno]
-        raise user_error(code, f"{path}: {what}", hint="what is finished is kept; `xirecipe run` goes on from there") from error
+        raise user_error(
+            code, f"{path}: {what}", hint="what is finished is kept; `xirecipe run` goes on from there"
+        ) from error

@@ -50,10 +50,12 @@ def _print(costs: Sequence[StageCost]) -> None:
         out.print("everything is done; `xirecipe run` would do nothing")
         return
     calls = [cost.calls for cost in running]
-    unknown = any(call is None for call in calls)
+    at_least = "at least " if any(call is None for call in calls) else ""
+    paid = sum(cost.paid for cost in running)
     out.print(
-        f"\n{len(running)} of {len(costs)} stages would run: {'at least ' if unknown else ''}"
-        f"{sum(call or 0 for call in calls):,} model calls, {sum(cost.paid for cost in running):,} answers already paid for"
+        f"\n{len(running)} of {len(costs)} stages would run: {at_least}{sum(call or 0 for call in calls):,} "
+        f"model calls, {paid:,} answers already paid for",
+        soft_wrap=True,
     )
 
 

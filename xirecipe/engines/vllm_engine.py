@@ -1,0 +1,123 @@
+"""vLLM in this process: requests go into its engine one by one and come out as each is finished.
+
+`LLM.generate` would hand a whole batch back at its end, and a kill would lose it all.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import replace
+from typing import Any
+
+from xirecipe.models.replies import label_log_probs
+from xirecipe.models.requests import Answer, Failure, Request
+from xirecipe.models.server import TOP_TOKENS
+from xirecipe.recipe.models import Sampling, VllmModel
+from xirecipe.settings import Settings
+
+#: Requests inside the engine at once: as many as vLLM decodes together by default.
+IN_FLIGHT = 256
+
+
+class VllmEngine:
+    """Wraps a `vllm.LLM`."""
+
+    def __init__(self, llm: Any, *, chat: bool) -> None:
+        self._engine = llm.llm_engine
+        self._tokenizer = llm.get_tokenizer()
+        self._chat = chat
+        self._asked: dict[str, tuple[Request, int]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._asked)
+
+    def add(self, key: str, request: Request) -> Failure | None:
+        """Hand a request over. A Failure when it does not fit the context."""
+        tokens, continued = self._tokens(request)
+        try:
+            self._engine.add_request(key, {"prompt_token_ids": tokens}, _params(request))
+        except ValueError as error:
+            return Failure("too_long", str(error)[:300])
+        self._asked[key] = request, continued
+        return None
+
+    def step(self) -> list[tuple[str, Answer]]:
+        """Let the engine go one step. Returns what it finished."""
+        done = []
+        for output in self._engine.step():
+            if output.finished:
+                # vLLM may append its own mark to an id that it was given.
+                key = next(key for key in self._asked if output.request_id.startswith(key))
+                request, continued = self._asked.pop(key)
+                done.append((key, _answer(request, output, continued)))
+        return done
+
+    def shut_down(self) -> None:
+        """Stop the engine's own process. What distilabel does instead is for an older vLLM."""
+        self._engine.engine_core.shutdown()
+
+    def _tokens(self, request: Request) -> tuple[list[int], int]:
+        """The request as token ids, and how many of the last ones are a continuation to be scored.
+
+        Prompt and continuation are cut into tokens apart, as the embedded engine does: the seam is then exact.
+        """
+        if request.kind != "score" and self._chat:
+            message = [{"role": "user", "content": request.prompt}]
+            encoded = self._tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)
+            return list(encoded["input_ids"]), 0
+        tokens = list(self._tokenizer.encode(request.prompt))
+        if request.kind != "score":
+            return tokens, 0
+        continuation = list(self._tokenizer.encode(request.continuation, add_special_tokens=False))
+        return tokens + continuation, len(continuation)
+
+
+def engine_options(model: VllmModel, settings: Settings) -> dict[str, Any]:
+    """Keyword arguments of `vllm.LLM` from the model's limits and the setting that otherwise goes to `vllm serve`."""
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    parser = EngineArgs.add_cli_args(FlexibleArgumentParser())
+    defaults = vars(parser.parse_args([]))
+    given = vars(parser.parse_args(shlex.split(settings.vllm_arguments)))
+    options = {name: value for name, value in given.items() if value != defaults[name]}
+    if model.max_model_tokens is not None:
+        options["max_model_len"] = model.max_model_tokens
+    return options
+
+
+def _params(request: Request) -> Any:
+    from vllm import SamplingParams
+
+    match request.kind:
+        case "complete":
+            sampling = request.sampling or Sampling()
+            return SamplingParams(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k or 0,
+                max_tokens=sampling.max_tokens,
+                stop=list(sampling.stop),
+                seed=sampling.seed + request.draw,
+            )
+        case "choose":
+            return SamplingParams(temperature=0, max_tokens=1, logprobs=TOP_TOKENS[0])
+        case "score":
+            return SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
+
+
+def _answer(request: Request, output: Any, continued: int) -> Answer:
+    made = output.outputs[0]
+    prompt_tokens = len(output.prompt_token_ids)
+    answer = Answer(made.text, made.finish_reason or "stop", prompt_tokens, len(made.token_ids))
+    if request.kind == "choose":
+        listed = [(entry.decoded_token or "", entry.logprob) for entry in made.logprobs[0].values()]
+        return replace(answer, label_log_probs=label_log_probs(listed, request.labels))
+    if request.kind == "score":
+        positions = zip(output.prompt_token_ids[-continued:], output.prompt_logprobs[-continued:], strict=True)
+        # The very first token of a prompt has no probability.
+        scored = [entries[token].logprob for token, entries in positions if entries] if continued else []
+        return Answer("", "stop", prompt_tokens, 0, log_prob=math.fsum(scored), scored_tokens=len(scored))
+    return answer

@@ -1,0 +1,104 @@
+"""vLLM as a server that is started for a run and stopped with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xirecipe.models.requests import FatalModelError
+from xirecipe.recipe.models import VllmModel
+from xirecipe.settings import PREFIX, Settings
+
+#: Loading a 70B model from a slow disk takes a quarter of an hour; more is a hang.
+START_LIMIT_SECONDS = 1_800
+_STOP_LIMIT_SECONDS = 20
+
+
+def command(model: VllmModel, settings: Settings, port: int, python: str = sys.executable) -> list[str]:
+    """How the server is started. Through the module: the `vllm` command fails where the package lacks metadata."""
+    options = {
+        "--model": model.model,
+        "--revision": model.revision,
+        "--tokenizer-revision": model.revision,
+        "--quantization": model.quantization,
+        "--dtype": model.dtype,
+        "--max-model-len": model.max_model_tokens,
+        "--host": "127.0.0.1",
+        "--port": port,
+    }
+    given = [str(part) for option in options.items() if option[1] is not None for part in option]
+    return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *shlex.split(settings.vllm_arguments)]
+
+
+def require_vllm() -> None:
+    """Raises FatalModelError where vLLM, an optional part of xirecipe, is not installed."""
+    if importlib.util.find_spec("vllm") is None:
+        raise FatalModelError("no-vllm", "vLLM is not installed", 'pip install "xirecipe[vllm]"')
+
+
+@contextmanager
+def served(
+    arguments: list[str], port: int, log: Path, waiting: Callable[[int, int], None], limit: int = START_LIMIT_SECONDS
+) -> Iterator[str]:
+    """Start a server with `arguments`, wait until it is healthy, yield its base URL, stop it.
+
+    What it prints goes to `log`; `waiting` hears the seconds waited and the limit once a second. The server stays in
+    this process's group, so that whoever kills the group leaves nothing behind. Raises FatalModelError when it ends
+    or is not ready within `limit` seconds.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        begun = time.monotonic()
+        while not _healthy(port):
+            seconds = int(time.monotonic() - begun)
+            if process.poll() is not None:
+                raise _failed(f"vLLM ended with code {process.returncode} while it started", log)
+            if seconds >= limit:
+                raise _failed(f"vLLM was not ready within {limit:,} seconds", log)
+            waiting(seconds, limit)
+            time.sleep(1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _healthy(port: int) -> bool:
+    # No proxy from the environment stands between us and our own machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://127.0.0.1:{port}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _failed(what: str, log: Path) -> FatalModelError:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    # vLLM's reason stands in the last line that names an error; what follows is its shutting down.
+    named = [line.strip() for line in lines if "Error" in line]
+    reason = (named or lines or ["it printed nothing"])[-1]
+    return FatalModelError(
+        "vllm-start-failed", f"{what}: {reason[:300]}", f"see {log}; {PREFIX}VLLM_ARGUMENTS takes more arguments for it"
+    )
