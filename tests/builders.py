@@ -6,6 +6,9 @@ import contextlib
 import copy
 import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from xirecipe.cli import main
+
+REPOSITORY = Path(__file__).parents[1]
 
 RECIPE: dict[str, Any] = {
     "name": "tiny-swh",
@@ -116,6 +121,20 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def in_python(*arguments: str, cwd: Path, **environment: str) -> Ran:
+    """Run Python with this repository's package in a process of its own."""
+    paths = os.pathsep.join(path for path in (str(REPOSITORY), os.environ.get("PYTHONPATH")) if path)
+    ran = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+    )
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
 def xirecipe(*arguments: str | Path) -> Ran:

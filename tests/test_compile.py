@@ -192,7 +192,16 @@ def test_the_name_of_the_language_is_identity_of_what_shows_it_to_a_model(folder
 
 
 def test_the_fingerprint_is_the_same_on_every_machine_and_python(folder: Folder) -> None:
-    assert {kind: value[:16] for kind, value in fingerprints().items()} == {'corpus': '98bd334866be2b5f', 'dedup': '38cc6c85844dabda', 'generate': '4da046d42b9680ae', 'judge': 'ac8b517499b4bafe', 'embed': '3c918a1d81aa6340', 'cluster': '60442048ce345039', 'select': '3170c66025b27645', 'split': '3a99877356eff3c3'}
+    assert {kind: value[:16] for kind, value in fingerprints().items()} == {
+        "corpus": "98bd334866be2b5f",
+        "dedup": "38cc6c85844dabda",
+        "generate": "4da046d42b9680ae",
+        "judge": "ac8b517499b4bafe",
+        "embed": "3c918a1d81aa6340",
+        "cluster": "60442048ce345039",
+        "select": "3170c66025b27645",
+        "split": "3a99877356eff3c3",
+    }
 
 
 def test_the_hashed_payload_holds_what_was_written_and_no_path_or_licence(folder: Folder) -> None:

@@ -23,7 +23,9 @@ def report(expected_code: int = 1) -> str:
 
 def test_a_missing_prompt_is_met_with_the_nearest(folder: Folder) -> None:
     folder.recipe({"generate.prompt": "prompts/wirte.j2"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[missing-prompt]: there is no prompt prompts/wirte.j2
    |
 22 |   prompt: prompts/wirte.j2
@@ -31,11 +33,14 @@ tiny.yaml:22:11: error[missing-prompt]: there is no prompt prompts/wirte.j2
 
 1 error
 """
+    )
 
 
 def test_a_prompt_outside_the_recipe_folder_is_refused(folder: Folder) -> None:
     folder.recipe({"generate.prompt": "prompts/../../x.j2", "judge.rubric.prompt": "/etc/hostname"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[escaping-path]: `prompt: prompts/../../x.j2` leaves the recipe folder
    |
 22 |   prompt: prompts/../../x.j2
@@ -48,6 +53,7 @@ tiny.yaml:30:13: error[escaping-path]: `prompt: /etc/hostname` leaves the recipe
 
 2 errors
 """
+    )
 
 
 def test_a_prompt_that_is_a_link_out_of_the_folder_is_refused(
@@ -62,31 +68,39 @@ def test_a_prompt_that_is_a_link_out_of_the_folder_is_refused(
 
 def test_a_prompt_that_names_a_column_of_a_later_stage_is_refused(folder: Folder) -> None:
     folder.write("prompts/write.j2", "{{ text }} {{ instruction }}")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[unknown-column]: prompts/write.j2 reads `instruction`, which no stage before `generate` writes
    |
 22 |   prompt: prompts/write.j2
    |           ^^^^^^^^^^^^^^^^ known: `document_id`, `exemplars`, `language`, `language_score`, `masked`, `source`, `text`, `url`
 
 1 error
-"""
+"""  # noqa: E501
+    )
 
 
 def test_a_judge_may_read_what_generate_writes_but_no_exemplars(folder: Folder) -> None:
     folder.write("prompts/rate.j2", "{{ instruction }} {{ draw }} {{ exemplars }}")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:30:13: error[unknown-column]: prompts/rate.j2 reads `exemplars`, which no stage before `judge` writes
    |
 30 |     prompt: prompts/rate.j2
    |             ^^^^^^^^^^^^^^^ known: `document_id`, `draw`, `instruction`, `language`, `language_score`, `masked`, `source`, `text`, `url`
 
 1 error
-"""
+"""  # noqa: E501
+    )
 
 
 def test_a_misspelled_column_is_met_with_the_nearest(folder: Folder) -> None:
     folder.write("prompts/write.j2", "{{ txt }}")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[unknown-column]: prompts/write.j2 reads `txt`, which no stage before `generate` writes
    |
 22 |   prompt: prompts/write.j2
@@ -94,11 +108,14 @@ tiny.yaml:22:11: error[unknown-column]: prompts/write.j2 reads `txt`, which no s
 
 1 error
 """
+    )
 
 
 def test_a_prompt_that_is_no_template_shows_its_line(folder: Folder) -> None:
     folder.write("prompts/write.j2", "{{ text }}\n{% for pair in %}\n")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2:2: Expected an expression, got 'end of statement block'
    |
 22 |   prompt: prompts/write.j2
@@ -106,11 +123,14 @@ tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2:2: Expected an expression, 
 
 1 error
 """
+    )
 
 
 def test_a_filter_that_does_not_exist_is_found_before_a_run(folder: Folder) -> None:
     folder.write("prompts/write.j2", "\n\n{{ text | shout }}")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2:3: No filter named 'shout'.
    |
 22 |   prompt: prompts/write.j2
@@ -118,11 +138,14 @@ tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2:3: No filter named 'shout'.
 
 1 error
 """
+    )
 
 
 def test_a_misspelled_part_of_a_pair_is_found_before_a_run(folder: Folder) -> None:
     folder.write("prompts/write.j2", "{% for pair in exemplars %}{{ pair.respnse }}{% endfor %}")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2: a pair has no `respnse`; did you mean `response`?
    |
 22 |   prompt: prompts/write.j2
@@ -130,11 +153,14 @@ tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2: a pair has no `respnse`; d
 
 1 error
 """
+    )
 
 
 def test_a_misspelled_part_of_the_language_is_found_before_a_run(folder: Folder) -> None:
     folder.write("prompts/write.j2", "{{ language.nam }}")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2: a language has no `nam`; did you mean `name`?
    |
 22 |   prompt: prompts/write.j2
@@ -142,11 +168,14 @@ tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2: a language has no `nam`; d
 
 1 error
 """
+    )
 
 
 def test_a_prompt_that_is_not_utf_8_is_refused(folder: Folder) -> None:
     folder.write("prompts/write.j2", b"{{ text }} \xff")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:22:11: error[not-utf-8]: prompts/write.j2: byte 11 is not UTF-8
    |
 22 |   prompt: prompts/write.j2
@@ -154,6 +183,7 @@ tiny.yaml:22:11: error[not-utf-8]: prompts/write.j2: byte 11 is not UTF-8
 
 1 error
 """
+    )
 
 
 def test_every_broken_line_of_the_seed_is_shown(folder: Folder) -> None:
@@ -164,7 +194,9 @@ def test_every_broken_line_of_the_seed_is_shown(folder: Folder) -> None:
     ]  # fmt: skip
     folder.write("seed.jsonl", "\n".join(lines))
     said = report()
-    assert said.partition("seed.jsonl:7:1")[0] == """\
+    assert (
+        said.partition("seed.jsonl:7:1")[0]
+        == """\
 seed.jsonl:2:1: error[broken-seed]: not a JSON object
   |
 2 | nope
@@ -191,12 +223,15 @@ seed.jsonl:6:1: error[broken-seed]: `instruction` has half of a surrogate pair, 
   | ^
 
 """
+    )
     assert "seed.jsonl:7:1: error[broken-seed]: not a JSON object" in said
 
 
 def test_a_missing_seed_is_refused(folder: Folder) -> None:
     folder.recipe({"generate.exemplars.seed": "sed.jsonl"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:24:11: error[missing-seed]: there is no seed file sed.jsonl
    |
 24 |     seed: sed.jsonl
@@ -204,6 +239,7 @@ tiny.yaml:24:11: error[missing-seed]: there is no seed file sed.jsonl
 
 1 error
 """
+    )
 
 
 def test_a_seed_outside_the_recipe_folder_is_refused(folder: Folder) -> None:
@@ -218,7 +254,9 @@ def test_a_seed_that_is_not_utf_8_shows_the_line(folder: Folder) -> None:
 
 def test_each_unknown_id_is_shown_at_its_place(folder: Folder) -> None:
     folder.recipe({"generate.exemplars.ids": ["a", "seed-z"], "generate.exemplars.count": 2})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:29:7: error[unknown-pair]: the seed has no pair `seed-z`
    |
 29 |     - seed-z
@@ -226,11 +264,14 @@ tiny.yaml:29:7: error[unknown-pair]: the seed has no pair `seed-z`
 
 1 error
 """
+    )
 
 
 def test_a_seed_smaller_than_count_is_refused(folder: Folder) -> None:
     folder.recipe({"generate.exemplars.count": 9})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:26:12: error[small-seed]: the seed has 3 pairs; `count` asks for 9
    |
 26 |     count: 9
@@ -238,11 +279,14 @@ tiny.yaml:26:12: error[small-seed]: the seed has 3 pairs; `count` asks for 9
 
 1 error
 """
+    )
 
 
 def test_ids_must_be_as_many_as_count(folder: Folder) -> None:
     folder.recipe({"generate.exemplars": {"seed": "seed.jsonl", "license": "mit", "count": 3, "ids": ["a", "b"]}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:27:5: error[bad-value]: `generate.exemplars`: ids names 2 pairs but count is 3
    |
 27 |     ids:
@@ -251,11 +295,14 @@ tiny.yaml:27:5: error[bad-value]: `generate.exemplars`: ids names 2 pairs but co
 
 1 error
 """
+    )
 
 
 def test_a_missing_corpus_is_refused(folder: Folder) -> None:
     folder.recipe({"corpus.sources.web.path": "nope.jsonl"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:8:13: error[missing-corpus]: nope.jsonl does not exist
   |
 8 |       path: nope.jsonl
@@ -263,11 +310,14 @@ tiny.yaml:8:13: error[missing-corpus]: nope.jsonl does not exist
 
 1 error
 """
+    )
 
 
 def test_an_empty_corpus_is_refused(folder: Folder) -> None:
     folder.write("texts.jsonl", "")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:8:13: error[empty-corpus]: texts.jsonl is empty
   |
 8 |       path: texts.jsonl
@@ -275,11 +325,14 @@ tiny.yaml:8:13: error[empty-corpus]: texts.jsonl is empty
 
 1 error
 """
+    )
 
 
 def test_a_corpus_folder_without_a_file_of_its_format_is_refused(folder: Folder) -> None:
     folder.recipe({"corpus.sources.web.path": "prompts"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:8:13: error[empty-corpus]: prompts has no *.jsonl file
   |
 8 |       path: prompts
@@ -287,11 +340,14 @@ tiny.yaml:8:13: error[empty-corpus]: prompts has no *.jsonl file
 
 1 error
 """
+    )
 
 
 def test_a_device_is_no_corpus(folder: Folder) -> None:
     folder.recipe({"corpus.sources.web.path": "/dev/zero"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:8:13: error[missing-corpus]: /dev/zero is neither a file nor a folder
   |
 8 |       path: /dev/zero
@@ -299,6 +355,7 @@ tiny.yaml:8:13: error[missing-corpus]: /dev/zero is neither a file nor a folder
 
 1 error
 """
+    )
 
 
 def test_a_corpus_path_too_long_for_a_file_does_not_exist(folder: Folder) -> None:
@@ -308,7 +365,9 @@ def test_a_corpus_path_too_long_for_a_file_does_not_exist(folder: Folder) -> Non
 
 def test_an_unknown_model_is_met_with_the_nearest(folder: Folder) -> None:
     folder.recipe({"generate.model": "wirter", "rates": {"writr": {"tokens_per_second": 3}}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:21:10: error[unknown-model]: `generate.model` names `wirter`, which is not under `models`
    |
 21 |   model: wirter
@@ -321,12 +380,15 @@ tiny.yaml:45:3: error[unknown-model]: `rates.writr` is for no model under `model
 
 2 errors
 """
+    )
 
 
 def test_an_embedded_model_needs_a_package_or_a_repository(folder: Folder) -> None:
     model = {"engine": "embedded", "revision": "1", "sha256": "0" * 64, "license": "mit", "repository": "a/b"}
     folder.recipe({"models.writer": model})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:15:3: error[bad-value]: `models.writer` needs either `package`, or `repository` and `file`
    |
 15 |   writer:
@@ -339,11 +401,14 @@ tiny.yaml:17:15: warning[unpinned]: `1` is not a commit hash; what it names can 
 
 1 error, 1 warning
 """
+    )
 
 
 def test_a_score_that_the_judge_does_not_give_is_refused(folder: Folder) -> None:
     folder.recipe({"select.score": "likelihood"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:36:10: error[missing-score]: `select.score` is likelihood, but `judge` has no `likelihood`
    |
 36 |   score: likelihood
@@ -351,11 +416,14 @@ tiny.yaml:36:10: error[missing-score]: `select.score` is likelihood, but `judge`
 
 1 error
 """
+    )
 
 
 def test_a_threshold_above_the_highest_level_is_refused(folder: Folder) -> None:
     folder.recipe({"select.min_score": 3.5})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:35:14: error[out-of-range]: `select.min_score` is 3.5, above the highest level of the rubric (3)
    |
 35 |   min_score: 3.5
@@ -363,11 +431,14 @@ tiny.yaml:35:14: error[out-of-range]: `select.min_score` is 3.5, above the highe
 
 1 error
 """
+    )
 
 
 def test_a_judge_with_nothing_to_do_is_refused(folder: Folder) -> None:
     folder.recipe({"judge": {"model": "writer"}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:27:1: error[bad-value]: `judge`: judge needs `rubric`, `likelihood`, or both
    |
 27 | judge:
@@ -375,12 +446,15 @@ tiny.yaml:27:1: error[bad-value]: `judge`: judge needs `rubric`, `likelihood`, o
 
 1 error
 """
+    )
 
 
 def test_a_branch_name_is_warned_about_and_no_error(folder: Folder) -> None:
     source = {"format": "hub", "repository": "a/b", "revision": "main", "files": "*.parquet", "license": "odc-by"}
     folder.recipe({"corpus.sources.hub": source})
-    assert report(expected_code=0) == """\
+    assert (
+        report(expected_code=0)
+        == """\
 tiny.yaml:13:17: warning[unpinned]: `main` is not a commit hash; what it names can change
    |
 13 |       revision: main
@@ -388,6 +462,7 @@ tiny.yaml:13:17: warning[unpinned]: `main` is not a commit hash; what it names c
 
 0 errors, 1 warning
 """
+    )
 
 
 def test_a_commit_hash_is_not_warned_about(folder: Folder) -> None:
@@ -398,7 +473,9 @@ def test_a_commit_hash_is_not_warned_about(folder: Folder) -> None:
 def test_a_rule_in_a_base_says_who_inherits_it(folder: Folder) -> None:
     folder.write("bases/b.yaml", {"generate": {"prompt": "prompts/no.j2"}})
     folder.recipe({"extends": "bases/b.yaml", "generate.prompt": ...})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 bases/b.yaml:2:11: error[missing-prompt]: there is no prompt prompts/no.j2
   |
 2 |   prompt: prompts/no.j2
@@ -407,11 +484,14 @@ bases/b.yaml:2:11: error[missing-prompt]: there is no prompt prompts/no.j2
 
 1 error
 """
+    )
 
 
 def test_a_mistake_in_one_section_does_not_hide_the_rules_of_another(folder: Folder) -> None:
     folder.recipe({"card": ..., "judge.rubric": {"levels": {"3": 3}}, "corpus.sources.web.path": "nope.jsonl"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:1:1: error[missing-key]: `card` is required
   |
 1 | name: tiny-swh
@@ -434,6 +514,7 @@ tiny.yaml:31:7: error[bad-value]: `judge.rubric.levels` has only 1
 
 4 errors
 """
+    )
 
 
 def test_the_texts_used_here_are_a_corpus(folder: Folder) -> None:

@@ -34,7 +34,9 @@ def test_a_recipe_without_a_mistake_says_so(folder: Folder) -> None:
 
 def test_an_unknown_key_is_met_with_the_nearest_known_one(folder: Folder) -> None:
     folder.recipe({"select": {"min_scor": 2}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:35:3: error[unknown-key]: `min_scor` is not a key of `select`
    |
 35 |   min_scor: 2
@@ -42,11 +44,14 @@ tiny.yaml:35:3: error[unknown-key]: `min_scor` is not a key of `select`
 
 1 error
 """
+    )
 
 
 def test_an_unknown_key_of_a_kind_of_model_is_met_with_the_keys_of_that_kind(folder: Folder) -> None:
     folder.recipe({"models.writer.quantisation": "q4"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:20:5: error[unknown-key]: `quantisation` is not a key of `models.writer`
    |
 20 |     quantisation: q4
@@ -54,11 +59,14 @@ tiny.yaml:20:5: error[unknown-key]: `quantisation` is not a key of `models.write
 
 1 error
 """
+    )
 
 
 def test_a_value_of_the_wrong_type_is_named_in_plain_words(folder: Folder) -> None:
     folder.recipe({"select.rows": "many", "dedup": [1], "card.papers": "none", "dedup_": True})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:36:9: error[wrong-type]: `select.rows` must be a whole number, not text (`many`)
    |
 36 |   rows: many
@@ -81,11 +89,14 @@ tiny.yaml:48:1: error[unknown-key]: `dedup_` is not a key of a recipe
 
 4 errors
 """
+    )
 
 
 def test_a_number_where_text_is_wanted_is_shown_in_quotes(folder: Folder) -> None:
     folder.recipe({"models.writer.revision": 0.3})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:18:15: error[wrong-type]: `models.writer.revision` must be text, not `0.3`
    |
 18 |     revision: 0.3
@@ -93,6 +104,7 @@ tiny.yaml:18:15: error[wrong-type]: `models.writer.revision` must be text, not `
 
 1 error
 """
+    )
 
 
 def test_a_date_where_text_is_wanted_is_that_text(folder: Folder) -> None:
@@ -105,7 +117,9 @@ def test_a_date_where_text_is_wanted_is_that_text(folder: Folder) -> None:
 
 def test_a_date_as_a_version_is_refused_as_it_is_written(folder: Folder) -> None:
     folder.write("tiny.yaml", folder.read("tiny.yaml").replace("1.0.0-dev", "2026-01-02"))
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:2:10: error[bad-value]: `2026-01-02` is not a valid `version`
   |
 2 | version: 2026-01-02
@@ -113,11 +127,14 @@ tiny.yaml:2:10: error[bad-value]: `2026-01-02` is not a valid `version`
 
 1 error
 """
+    )
 
 
 def test_a_number_out_of_its_range_is_shown_with_the_limit(folder: Folder) -> None:
     folder.recipe({"split": {"test_ratio": 2}, "generate.draws": 0})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:27:10: error[out-of-range]: `generate.draws` must be at least 1, not 0
    |
 27 |   draws: 0
@@ -130,11 +147,14 @@ tiny.yaml:46:15: error[out-of-range]: `split.test_ratio` must be at most 1, not 
 
 2 errors
 """
+    )
 
 
 def test_null_where_a_section_is_wanted_is_said_at_its_key(folder: Folder) -> None:
     folder.write("tiny.yaml", folder.read("tiny.yaml") + "dedup:\n")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:44:1: error[wrong-type]: `dedup` must be a mapping, not null
    |
 44 | dedup:
@@ -142,11 +162,14 @@ tiny.yaml:44:1: error[wrong-type]: `dedup` must be a mapping, not null
 
 1 error
 """
+    )
 
 
 def test_a_key_that_is_required_is_asked_for_at_its_section(folder: Folder) -> None:
     folder.recipe({"card.uses": ..., "release": ...})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:1:1: error[missing-key]: `release` is required
   |
 1 | name: tiny-swh
@@ -159,11 +182,14 @@ tiny.yaml:36:1: error[missing-key]: `uses` is required in `card`
 
 2 errors
 """
+    )
 
 
 def test_an_unknown_kind_of_model_is_met_with_the_nearest_and_hides_nothing_else(folder: Folder) -> None:
     folder.recipe({"models.writer.engine": "sever", "generate.prompt": "prompts/wirte.j2"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:16:13: error[bad-value]: `sever` is not a value of `models.writer.engine`
    |
 16 |     engine: sever
@@ -176,11 +202,14 @@ tiny.yaml:22:11: error[missing-prompt]: there is no prompt prompts/wirte.j2
 
 2 errors
 """
+    )
 
 
 def test_a_model_without_a_kind_is_asked_for_it(folder: Folder) -> None:
     folder.recipe({"models.writer.engine": ...})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:15:3: error[missing-key]: `engine` is required in `models.writer`
    |
 15 |   writer:
@@ -188,11 +217,14 @@ tiny.yaml:15:3: error[missing-key]: `engine` is required in `models.writer`
 
 1 error
 """
+    )
 
 
 def test_a_value_outside_a_short_list_is_met_with_the_list(folder: Folder) -> None:
     folder.recipe({"select.score": 3, "embed": {"column": "instructon"}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:36:10: error[bad-value]: `3` is not a value of `select.score`
    |
 36 |   score: 3
@@ -205,12 +237,15 @@ tiny.yaml:46:11: error[bad-value]: `instructon` is not a value of `embed.column`
 
 2 errors
 """
+    )
 
 
 def test_min_above_max_notes_where_the_other_one_is_written(folder: Folder) -> None:
     folder.write("bases/long.yaml", {"corpus": {"filters": {"length": {"min_chars": 900}}}})
     folder.recipe({"extends": "bases/long.yaml", "corpus.filters.length": {"max_chars": 500}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:12:7: error[bad-value]: `corpus.filters.length`: min_chars (900) is greater than max_chars (500)
    |
 12 |       max_chars: 500
@@ -219,12 +254,15 @@ tiny.yaml:12:7: error[bad-value]: `corpus.filters.length`: min_chars (900) is gr
 
 1 error
 """
+    )
 
 
 def test_min_above_max_both_in_a_base_says_who_inherits_it(folder: Folder) -> None:
     folder.write("bases/odd.yaml", {"corpus": {"filters": {"length": {"min_chars": 900, "max_chars": 500}}}})
     folder.recipe({"extends": "bases/odd.yaml", "corpus.filters": ...})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 bases/odd.yaml:5:7: error[bad-value]: `corpus.filters.length`: min_chars (900) is greater than max_chars (500)
   |
 5 |       max_chars: 500
@@ -234,6 +272,7 @@ bases/odd.yaml:5:7: error[bad-value]: `corpus.filters.length`: min_chars (900) i
 
 1 error
 """
+    )
 
 
 def test_a_mistake_in_a_base_is_said_once_for_all_who_inherit_it(folder: Folder) -> None:
@@ -241,7 +280,9 @@ def test_a_mistake_in_a_base_is_said_once_for_all_who_inherit_it(folder: Folder)
     folder.recipe({"extends": "bases/odd.yaml"}, "one.yaml")
     folder.recipe({"extends": "bases/odd.yaml"}, "two.yaml")
     ran = xirecipe("check", "one.yaml", "two.yaml")
-    assert ran.err == """\
+    assert (
+        ran.err
+        == """\
 bases/odd.yaml:2:9: error[out-of-range]: `select.rows` must be at least 1, not -1
   |
 2 |   rows: -1
@@ -251,11 +292,14 @@ bases/odd.yaml:2:9: error[out-of-range]: `select.rows` must be at least 1, not -
 
 1 error
 """
+    )
 
 
 def test_an_unknown_language_is_met_with_the_nearest_and_the_rest_is_checked(folder: Folder) -> None:
     folder.recipe({"language": "swa_Latn", "select.rows": 0})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:3:11: error[unknown-language]: there is no language file for `swa_Latn`
   |
 3 | language: swa_Latn
@@ -268,11 +312,14 @@ tiny.yaml:36:9: error[out-of-range]: `select.rows` must be at least 1, not 0
 
 2 errors
 """
+    )
 
 
 def test_a_language_code_of_another_form_is_refused(folder: Folder) -> None:
     folder.recipe({"language": "../sw"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:3:11: error[bad-value]: `../sw` is not a valid `language`
   |
 3 | language: ../sw
@@ -280,23 +327,30 @@ tiny.yaml:3:11: error[bad-value]: `../sw` is not a valid `language`
 
 1 error
 """
+    )
 
 
 def test_a_language_file_with_another_code_than_its_name_is_refused(folder: Folder) -> None:
     folder.write("languages/yor_Latn.yaml", folder.read("languages/swh_Latn.yaml"))
-    assert xirecipe("check", "languages/yor_Latn.yaml") == Ran(1, "", """\
+    assert xirecipe("check", "languages/yor_Latn.yaml") == Ran(
+        1,
+        "",
+        """\
 languages/yor_Latn.yaml:1:7: error[bad-value]: `code` is swh_Latn but the file is yor_Latn.yaml
   |
 1 | code: swh_Latn
   |       ^^^^^^^^
 
 1 error
-""")
+""",
+    )
 
 
 def test_a_mistake_in_a_language_file_says_who_inherits_it(folder: Folder) -> None:
     folder.write("languages/swh_Latn.yaml", folder.read("languages/swh_Latn.yaml") + "lid_label: [sw]\n")
-    assert report() == """\
+    assert (
+        report()
+        == """\
 languages/swh_Latn.yaml:12:1: error[unknown-key]: `lid_label` is not a key of a language
    |
 12 | lid_label: [sw]
@@ -305,12 +359,15 @@ languages/swh_Latn.yaml:12:1: error[unknown-key]: `lid_label` is not a key of a 
 
 1 error
 """
+    )
 
 
 def test_a_missing_base_is_met_with_the_nearest_and_unknown_keys_are_still_found(folder: Folder) -> None:
     folder.write("bases/long.yaml", {})
     folder.recipe({"extends": "bases/lnog.yaml", "select.rws": 1, "card": ...})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:36:3: error[unknown-key]: `rws` is not a key of `select`
    |
 36 |   rws: 1
@@ -323,13 +380,16 @@ tiny.yaml:39:10: error[missing-base]: bases/lnog.yaml does not exist
 
 2 errors
 """
+    )
 
 
 def test_bases_that_loop_show_the_way_round(folder: Folder) -> None:
     folder.write("bases/a.yaml", {"extends": "bases/b.yaml"})
     folder.write("bases/b.yaml", {"extends": "bases/a.yaml"})
     folder.recipe({"extends": "bases/a.yaml"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 bases/b.yaml:1:10: error[looping-extends]: `extends` comes back to itself: bases/a.yaml -> bases/b.yaml -> bases/a.yaml
   |
 1 | extends: bases/a.yaml
@@ -337,11 +397,14 @@ bases/b.yaml:1:10: error[looping-extends]: `extends` comes back to itself: bases
 
 1 error
 """
+    )
 
 
 def test_a_recipe_that_extends_itself_loops(folder: Folder) -> None:
     folder.recipe({"extends": "tiny.yaml"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:44:10: error[looping-extends]: `extends` comes back to itself: tiny.yaml -> tiny.yaml
    |
 44 | extends: tiny.yaml
@@ -349,6 +412,7 @@ tiny.yaml:44:10: error[looping-extends]: `extends` comes back to itself: tiny.ya
 
 1 error
 """
+    )
 
 
 def test_too_many_bases_of_bases_are_refused(folder: Folder) -> None:
@@ -360,7 +424,9 @@ def test_too_many_bases_of_bases_are_refused(folder: Folder) -> None:
 
 def test_a_base_outside_the_recipe_folder_is_refused(folder: Folder) -> None:
     folder.recipe({"extends": "../other.yaml"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:44:10: error[escaping-path]: `extends: ../other.yaml` leaves the recipe folder
    |
 44 | extends: ../other.yaml
@@ -368,11 +434,14 @@ tiny.yaml:44:10: error[escaping-path]: `extends: ../other.yaml` leaves the recip
 
 1 error
 """
+    )
 
 
 def test_an_absolute_base_is_refused(folder: Folder) -> None:
     folder.recipe({"extends": "/etc/passwd"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:44:10: error[escaping-path]: `extends: /etc/passwd` leaves the recipe folder
    |
 44 | extends: /etc/passwd
@@ -380,6 +449,7 @@ tiny.yaml:44:10: error[escaping-path]: `extends: /etc/passwd` leaves the recipe 
 
 1 error
 """
+    )
 
 
 def test_a_base_that_is_a_link_out_of_the_folder_is_refused_unread(
@@ -390,7 +460,9 @@ def test_a_base_that_is_a_link_out_of_the_folder_is_refused_unread(
     (folder.root / "base.yaml").symlink_to(secret)
     folder.recipe({"extends": "base.yaml"})
     said = report()
-    assert said == """\
+    assert (
+        said
+        == """\
 tiny.yaml:44:10: error[escaping-path]: `extends: base.yaml` leaves the recipe folder
    |
 44 | extends: base.yaml
@@ -398,6 +470,7 @@ tiny.yaml:44:10: error[escaping-path]: `extends: base.yaml` leaves the recipe fo
 
 1 error
 """
+    )
     assert "hunter2" not in said
 
 
@@ -416,7 +489,9 @@ def test_a_language_file_that_is_a_link_out_of_the_folder_is_refused_unread(
 def test_a_base_that_is_a_link_to_itself_is_refused(folder: Folder) -> None:
     (folder.root / "base.yaml").symlink_to("base.yaml")
     folder.recipe({"extends": "base.yaml"})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:44:10: error[bad-path]: `extends: base.yaml` cannot be a path
    |
 44 | extends: base.yaml
@@ -424,6 +499,7 @@ tiny.yaml:44:10: error[bad-path]: `extends: base.yaml` cannot be a path
 
 1 error
 """
+    )
 
 
 def test_a_base_with_a_name_too_long_for_a_file_is_refused(folder: Folder) -> None:
@@ -433,7 +509,9 @@ def test_a_base_with_a_name_too_long_for_a_file_is_refused(folder: Folder) -> No
 
 def test_a_list_of_bases_is_refused(folder: Folder) -> None:
     folder.recipe({"extends": ["a.yaml"]})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:45:1: error[wrong-type]: `extends` must be the path of one recipe
    |
 45 | - a.yaml
@@ -441,11 +519,14 @@ tiny.yaml:45:1: error[wrong-type]: `extends` must be the path of one recipe
 
 1 error
 """
+    )
 
 
 def test_a_key_that_is_wrong_in_one_profile_says_in_which(folder: Folder) -> None:
     folder.recipe({"profiles": {"full": {"select": {"score": "likelihood"}}}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:47:14: error[missing-score]: `select.score` is likelihood, but `judge` has no `likelihood`
    |
 47 |       score: likelihood
@@ -454,32 +535,43 @@ tiny.yaml:47:14: error[missing-score]: `select.score` is likelihood, but `judge`
 
 1 error
 """
+    )
 
 
 def test_an_unknown_profile_is_met_with_the_nearest(folder: Folder) -> None:
     folder.recipe({"profiles": {"sample": {}, "full": {}}})
-    assert xirecipe("plan", "tiny.yaml", "--profile", "ful") == Ran(1, "", """\
+    assert xirecipe("plan", "tiny.yaml", "--profile", "ful") == Ran(
+        1,
+        "",
+        """\
 tiny.yaml:44:1: error[unknown-profile]: tiny.yaml has no profile `ful`
    |
 44 | profiles:
    | ^^^^^^^^ did you mean `full`?
 
 1 error
-""")
+""",
+    )
 
 
 def test_a_profile_of_a_recipe_without_profiles_is_unknown(folder: Folder) -> None:
-    assert xirecipe("plan", "tiny.yaml", "--profile", "full") == Ran(1, "", """\
+    assert xirecipe("plan", "tiny.yaml", "--profile", "full") == Ran(
+        1,
+        "",
+        """\
 error[unknown-profile]: tiny.yaml has no profile `full`
   = hint: it has no profiles
 
 1 error
-""")
+""",
+    )
 
 
 def test_a_profile_that_is_no_mapping_is_refused(folder: Folder) -> None:
     folder.recipe({"profiles": {"sample": None}})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:45:3: error[wrong-type]: `profiles.sample` must be a mapping of what it changes
    |
 45 |   sample:
@@ -487,11 +579,14 @@ tiny.yaml:45:3: error[wrong-type]: `profiles.sample` must be a mapping of what i
 
 1 error
 """
+    )
 
 
 def test_profiles_that_are_no_mapping_are_refused(folder: Folder) -> None:
     folder.recipe({"profiles": ["sample"]})
-    assert report() == """\
+    assert (
+        report()
+        == """\
 tiny.yaml:45:1: error[wrong-type]: `profiles` must be a mapping of names to overlays
    |
 45 | - sample
@@ -499,6 +594,7 @@ tiny.yaml:45:1: error[wrong-type]: `profiles` must be a mapping of names to over
 
 1 error
 """
+    )
 
 
 def test_the_profile_sample_is_taken_where_none_is_named(folder: Folder) -> None:
@@ -521,7 +617,11 @@ def test_a_profile_that_names_another_engine_keeps_nothing_of_the_first(folder: 
 def test_a_profile_that_names_the_same_format_changes_only_what_it_says(folder: Folder) -> None:
     folder.recipe({"profiles": {"sample": {"corpus": {"sources": {"web": {"format": "jsonl", "path": "seed.jsonl"}}}}}})
     loaded = load(Path("tiny.yaml"))
-    assert loaded.tree.data["corpus"]["sources"]["web"] == {"format": "jsonl", "path": "seed.jsonl", "license": "cc0-1.0"}
+    assert loaded.tree.data["corpus"]["sources"]["web"] == {
+        "format": "jsonl",
+        "path": "seed.jsonl",
+        "license": "cc0-1.0",
+    }
 
 
 def test_null_takes_a_slot_away(folder: Folder) -> None:
@@ -561,7 +661,10 @@ def test_set_lays_one_value_over_the_recipe(folder: Folder, override: str, value
 def test_every_bad_set_is_shown_at_once(folder: Folder) -> None:
     sets = ["select.rows", "=3", "select..rows=3", "select.rws=3", "select.rows=many", "select.rows=[", "x=!!int 3"]
     ran = xirecipe("plan", "tiny.yaml", *(part for text in sets for part in ("--set", text)))
-    assert ran == Ran(1, "", """\
+    assert ran == Ran(
+        1,
+        "",
+        """\
 error[bad-override]: `--set =3` is not KEY=VALUE
   = hint: such as `--set select.min_score=2.5`
 
@@ -571,18 +674,19 @@ error[bad-override]: `--set select..rows=3` is not KEY=VALUE
 error[bad-override]: `--set select.rows` is not KEY=VALUE
   = hint: such as `--set select.min_score=2.5`
 
---set select.rows=[:1:9: error[not-yaml]: expected the node content, but found '<stream end>'
+--set select.rows=[: error[not-yaml]: expected the node content, but found '<stream end>'
 
---set select.rows=many:1:1: error[wrong-type]: `select.rows` must be a whole number, not text (`many`)
+--set select.rows=many: error[wrong-type]: `select.rows` must be a whole number, not text (`many`)
 
---set select.rws=3:1:1: error[unknown-key]: `rws` is not a key of `select`
+--set select.rws=3: error[unknown-key]: `rws` is not a key of `select`
   = hint: did you mean `rows`?
 
---set x=!!int 3:1:8: error[tag]: `!!int` is a tag; recipes have none
+--set x=!!int 3: error[tag]: `!!int` is a tag; recipes have none
   = hint: write the plain value
 
 7 errors
-""")
+""",
+    )
 
 
 def test_all_mistakes_are_shown_at_once_sorted_and_counted(folder: Folder) -> None:
@@ -599,7 +703,9 @@ def test_all_mistakes_are_shown_at_once_sorted_and_counted(folder: Folder) -> No
             "models.other": {"engine": "vllm", "model": "a/b", "revision": "main", "license": "mit"},
         }
     )
-    assert report() == """\
+    assert (
+        report()
+        == """\
 seed.jsonl:1:1: error[broken-seed]: not a JSON object
   |
 1 | nope
@@ -653,6 +759,7 @@ tiny.yaml:42:1: error[missing-key]: `uses` is required in `card`
 
 9 errors, 1 warning
 """
+    )
 
 
 def test_json_is_for_scripts(folder: Folder) -> None:
@@ -679,11 +786,17 @@ def test_json_of_nothing_wrong_is_an_empty_list(folder: Folder) -> None:
 
 def test_github_gets_annotations(folder: Folder) -> None:
     folder.write("bases/long.yaml", {"corpus": {"filters": {"length": {"min_chars": 900}}}})
-    folder.recipe({"extends": "bases/long.yaml", "corpus.filters.length": {"max_chars": 500}, "select.rows": "50 %, or: all"})
-    assert xirecipe("check", "tiny.yaml", "--format", "github") == Ran(1, """\
+    folder.recipe(
+        {"extends": "bases/long.yaml", "corpus.filters.length": {"max_chars": 500}, "select.rows": "50 %, or: all"}
+    )
+    assert xirecipe("check", "tiny.yaml", "--format", "github") == Ran(
+        1,
+        """\
 ::error file=tiny.yaml,line=12,col=7,title=bad-value::`corpus.filters.length`: min_chars (900) is greater than max_chars (500)%0A`min_chars` is written at bases/long.yaml:4
 ::error file=tiny.yaml,line=35,col=9,title=wrong-type::`select.rows` must be a whole number, not text (`50 %25, or: all`)
-""", "")
+""",  # noqa: E501
+        "",
+    )
 
 
 _CLEAN_WORDS = ("pydantic", "Traceback", "validation error", "type=", "input_value", "NoneType", "odict", "<class")
@@ -695,23 +808,48 @@ def assert_answers_plainly(ran: Ran) -> None:
     assert not [word for word in _CLEAN_WORDS if word in said], said
 
 
-leaves = st.none() | st.booleans() | st.integers(-3, 10**6) | st.floats(-2, 2) | st.sampled_from(
-    ["", "x", "sample", "writer", "hub", "vllm", "embedded", "server", "jsonl", "../..", "/", "a.yaml", "tiny.yaml", ".", "swh_Latn", "é中"]
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**6)
+    | st.floats(-2, 2)
+    | st.sampled_from(
+        [
+            "",
+            "x",
+            "sample",
+            "writer",
+            "hub",
+            "vllm",
+            "embedded",
+            "server",
+            "jsonl",
+            "../..",
+            "/",
+            "tiny.yaml",
+            ".",
+            "é中",
+        ]
+    )
 )
 values = st.recursive(
     leaves,
-    lambda v: st.lists(v, max_size=2) | st.dictionaries(st.sampled_from(["engine", "format", "words", "path", "x", "3"]), v, max_size=3),
+    lambda v: (
+        st.lists(v, max_size=2)
+        | st.dictionaries(st.sampled_from(["engine", "format", "words", "path", "x", "3"]), v, max_size=3)
+    ),
     max_leaves=5,
 )
 PLACES = sorted(
     {
-        "extends", "profiles", "profiles.sample", "rates", "rates.writer", "budget.calls", "dedup.minhash", "embed", "cluster",
-        "corpus.filters.gopher_repetition.top_ngrams", "corpus.filters.language", "generate.exemplars.ids", "generate.guards",
+        "extends", "profiles", "profiles.sample", "rates", "rates.writer", "budget.calls", "dedup.minhash", "embed",
+        "cluster", "corpus.filters.gopher_repetition.top_ngrams", "corpus.filters.language", "generate.exemplars.ids",
+        "generate.guards",
         "generate.sampling.stop", "judge.likelihood", "card.papers", "release.repository", "nonsense",
         *RECIPE, *(f"{k}.{j}" for k, v in RECIPE.items() if isinstance(v, dict) for j in v),
-        "corpus.sources.web", "corpus.sources.web.format", "corpus.sources.web.path", "corpus.filters.length.min_chars",
-        "models.writer", "models.writer.engine", "models.writer.revision", "generate.exemplars.seed", "generate.exemplars.count",
-        "judge.rubric.prompt", "judge.rubric.levels",
+        "corpus.sources.web", "corpus.sources.web.format", "corpus.sources.web.path", "generate.exemplars.seed",
+        "corpus.filters.length.min_chars", "models.writer", "models.writer.engine", "models.writer.revision",
+        "generate.exemplars.count", "judge.rubric.prompt", "judge.rubric.levels",
     }
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -195,9 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (typer.Abort, KeyboardInterrupt):
         result = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output, such as `head`, has seen enough.
-        sys.stderr.close()
+    except SystemExit:
+        # Only raised, by click, where the reader of our output, such as `head`, has seen enough.
         return 0
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
@@ -218,6 +218,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def entry() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or a pipe that cannot show a character must not cost the answer.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 

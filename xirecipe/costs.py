@@ -209,4 +209,4 @@ def _change(stage: Stage, path: str, old: Any, new: Any) -> str:
 
 def short(value: Any) -> str:
     """A value in a few characters."""
-    return shortened("default" if value is None else value, 40)
+    return shortened("null" if value is None else value, 40)

@@ -11,11 +11,16 @@ from typing import Literal
 
 Severity = Literal["error", "warning"]
 Format = Literal["text", "json", "github"]
+#: How much of a line is quoted: a seed pair may be one line of thousands of characters.
+MAX_QUOTED_CHARS = 160
 
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """A place in a file. `line` and `column` count from 1; `length` is in characters."""
+    """A place in a file. `line` and `column` count from 1; `length` is in characters.
+
+    Line 0: what `file` names has no lines, such as `--set select.rows=3`.
+    """
 
     file: str
     line: int = 1
@@ -85,10 +90,12 @@ class Sources:
                 return None
             self.texts[span.file] = text
         lines = text.splitlines()
-        if not 0 < span.line <= len(lines):
+        if not 0 < span.line <= len(lines) or span.column > MAX_QUOTED_CHARS:
             return None
         # One column each, and nothing that a terminal would obey.
-        return "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in lines[span.line - 1]).rstrip()
+        return "".join(
+            c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in lines[span.line - 1][:MAX_QUOTED_CHARS]
+        ).rstrip()
 
 
 def render_text(diagnostics: Sequence[Diagnostic], sources: Sources | None = None) -> str:
@@ -114,7 +121,8 @@ def _block(d: Diagnostic, sources: Sources) -> str:
         lines += [f"  = hint: {d.hint}"] if d.hint else []
     else:
         span = d.span
-        lines = [f"{span.file}:{span.line}:{span.column}: {d.severity}[{d.code}]: {d.message}"]
+        place = f"{span.file}:{span.line}:{span.column}" if span.line else span.file
+        lines = [f"{place}: {d.severity}[{d.code}]: {d.message}"]
         quoted = sources.line(span)
         number = str(span.line)
         gutter = " " * len(number)

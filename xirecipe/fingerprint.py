@@ -27,14 +27,27 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class _Default:
+    """Stands where a payload has no value: defaults are left out of it."""
+
+    def __repr__(self) -> str:
+        return "default"
+
+
+DEFAULT = _Default()
+
+
 def differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Where two payloads differ: (dotted path, old value, new value), in the order of the keys."""
+    """Where two payloads differ: (dotted path, old value, new value), in the order of the keys.
+
+    A value that only one of them has stands beside DEFAULT: it is another thing than null.
+    """
     # A section that was not there at all differs by each of its keys.
-    old, new = (({} if a is None and isinstance(b, dict) and b else a) for a, b in ((old, new), (new, old)))
+    old, new = (({} if a is DEFAULT and isinstance(b, dict) and b else a) for a, b in ((old, new), (new, old)))
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in sorted({*old, *new}):
             here = f"{path}.{key}" if path else str(key)
-            found += differences(old.get(key), new.get(key), here)
+            found += differences(old.get(key, DEFAULT), new.get(key, DEFAULT), here)
         return found
     return [] if old == new else [(path, old, new)]

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -193,12 +193,15 @@ def _override(text: str) -> Tree:
     if not equals or not all(key.split(".")):
         message = f"`{shown}` is not KEY=VALUE"
         raise UserError([Diagnostic("bad-override", message, hint="such as `--set select.min_score=2.5`")])
-    tree = Tree.of(yaml.parse(f"value: {value}", shown)).data["value"]
+    try:
+        tree = Tree.of(yaml.parse(f"value: {value}", shown)).data["value"]
+    except UserError as error:
+        raise UserError(replace(d, span=Span(shown, 0)) for d in error.diagnostics) from None
     path = tuple(key.split("."))
     under = Tree({path[0]: tree}) if len(path) == 1 else Tree(tree if isinstance(tree, dict) else {}).under(*path)
     if not isinstance(tree, dict) and len(path) > 1:
         under = Tree({path[-1]: tree}).under(*path[:-1])
-    spans: dict[Path_, Span] = {path[:n]: Span(shown) for n in range(1, len(path) + 1)}
+    spans: dict[Path_, Span] = {path[:n]: Span(shown, 0) for n in range(1, len(path) + 1)}
     return Tree(under.data, dict(spans), dict(spans))
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateRuntimeError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from xirecipe.diagnostics import did_you_mean
 
@@ -29,7 +30,7 @@ class _Missing(StrictUndefined):
     @property
     def _undefined_message(self) -> str:
         owner, name = self._undefined_obj, str(self._undefined_name)
-        if not hasattr(owner, "__dict__"):
+        if owner is missing or not hasattr(owner, "__dict__"):
             return f"there is no `{name}`"
         hint = did_you_mean(name, vars(owner))
         return f"a {type(owner).__name__.lower()} has no `{name}`" + (f"; {hint}" if hint else "")

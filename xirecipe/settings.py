@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Numbe
         value = kind(text)
     except ValueError:
         raise user_error("bad-setting", f"{PREFIX}{name} is `{text}`, which is not a number") from None
+    if not math.isfinite(value):
+        raise user_error("bad-setting", f"{PREFIX}{name} is `{text}`, which is not a finite number")
     if value < 0 or (value == 0 and name != "MAX_FAILED_RATIO"):
         raise user_error("bad-setting", f"{PREFIX}{name} is {text}; it must be positive")
     return value

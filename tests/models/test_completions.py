@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +58,22 @@ def test_a_log_cut_anywhere_loses_only_the_cut_answer_and_goes_on(written: list[
                 log.append(key_of(number), written[number])
         with CompletionLog(Path(folder), IDENTITY) as log:
             assert [log.get(key_of(n)) for n in range(len(written))] == written
+
+
+def test_a_disk_that_fills_up_leaves_only_whole_answers(tmp_path: Path) -> None:
+    # A limit on file sizes ends a write short exactly as a full disk does.
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with CompletionLog(tmp_path, IDENTITY) as log:
+        log.append(key_of(0), Answer("a"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 50, old[1]))
+        try:
+            with pytest.raises(OSError, match="No space left"):
+                log.append(key_of(1), Answer("b"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        log.append(key_of(2), Answer("c"))
+    with CompletionLog(tmp_path, IDENTITY) as log:
+        assert [log.get(key_of(n)) for n in range(3)] == [Answer("a"), None, Answer("c")]
 
 
 def test_an_answer_is_on_disk_before_append_returns(tmp_path: Path) -> None:

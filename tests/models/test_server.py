@@ -195,7 +195,7 @@ def test_a_request_that_fails_every_attempt_is_a_failure_with_the_servers_words(
     (outcome,) = ask(fake_server, complete(), request_attempts=3)
     assert isinstance(outcome, Failure)
     assert outcome.reason == "server_error"
-    assert "CUDA out of memory" in outcome.detail
+    assert outcome.detail == "HTTP 500: CUDA out of memory"
     assert len(fake_server.calls) == 3
 
 
@@ -260,6 +260,16 @@ def test_nothing_listening_ends_the_run_at_once_with_url_and_variable() -> None:
     assert nobody.url in caught.value.message
     assert "XIRECIPE_MODEL_URL" in (caught.value.hint or "")
     assert time.monotonic() - begun < 1
+
+
+def test_a_host_that_swallows_packets_ends_the_run_without_waiting_for_an_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as queued:
+        # The queue of connections nobody accepts is full after this one: further ones get no reply at all.
+        queued.connect(full.getsockname())
+        silent = FakeServer(url=f"http://127.0.0.1:{full.getsockname()[1]}/v1")
+        with pytest.raises(FatalModelError) as caught:
+            ask(silent, complete(), request_timeout_seconds=1)
+    assert caught.value.code == "server-unreachable"
 
 
 def test_a_server_that_goes_away_is_tried_again_before_it_ends_the_run() -> None:

@@ -124,7 +124,7 @@ def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable
             "TOKENIZERS_PARALLELISM": "false",
         }
     )
-    # -P: a file in the current folder must not stand in for a module. stdin is the leash, see `_leash` there.
+    # -P: a file in the current folder must not stand in for a module. stdin is the leash, see `lifecycle.leash`.
     command = [sys.executable, "-P", "-m", "xirecipe.engines.distilabel", str(job.folder.absolute())]
     with job.log.open("wb") as output:
         process = subprocess.Popen(
@@ -136,8 +136,11 @@ def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable
             start_new_session=True,
         )
     try:
-        while process.poll() is None:
+        ended = False
+        while not ended:
             time.sleep(_POLL_SECONDS)
+            # Asked before the counts are read, so that the last report is of everything.
+            ended = process.poll() is not None
             answered = log.refresh() - before
             failed = _count_lines(job.failures)
             if not answered and not failed and job.waiting.exists():
@@ -166,16 +169,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], missing: list[str], reused: int) -> Asked:
-    answers = [answer for key in missing if (answer := log.get(key)) is not None]
-    return Asked(
-        log=log,
-        identity=identity,
-        failures=job.read_failures(),
-        calls=len(answers),
-        reused=reused,
-        prompt_tokens=sum(answer.prompt_tokens for answer in answers),
-        completion_tokens=sum(answer.completion_tokens for answer in answers),
-    )
+    calls = prompt_tokens = completion_tokens = 0
+    for answer in filter(None, map(log.get, missing)):
+        calls += 1
+        prompt_tokens += answer.prompt_tokens
+        completion_tokens += answer.completion_tokens
+    return Asked(log, identity, job.read_failures(), calls, reused, prompt_tokens, completion_tokens)
 
 
 def _raise_early_end(job: Job, asked: Asked, missing: int, budget: Spending | None) -> None:

@@ -8,14 +8,12 @@ and outcomes: what counts is the completion log, which gets every answer at once
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,14 +25,13 @@ from distilabel.steps.tasks import Task
 from pydantic import PrivateAttr
 
 from xirecipe.engines.job import Job, Recorder
+from xirecipe.engines.lifecycle import in_process, leash, server_of, watch_worker, worker_file
 from xirecipe.engines.vllm_engine import IN_FLIGHT, VllmEngine, engine_options
 from xirecipe.models.client import Client, client_for
 from xirecipe.models.embedded_client import EmbeddedClient, groups
-from xirecipe.models.requests import Answer, Failure, FatalModelError
-from xirecipe.models.server import url_variable
-from xirecipe.models.vllm import command, free_port, require_vllm, served
+from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
+from xirecipe.models.vllm import require_vllm
 from xirecipe.recipe.models import EmbeddedModel, VllmModel
-from xirecipe.store import write_whole
 
 #: Rows a batch. distilabel's batch manager is quadratic in batches, and every batch waits for its slowest call.
 BATCH = 1_000
@@ -105,7 +102,7 @@ class Recording(LLM):
         LLM.load(self)
         job = _job(self.folder)
         self._recorder = Recorder(job)
-        _worker_file(job).write_text(str(os.getpid()), encoding="utf-8")
+        worker_file(job).write_text(str(os.getpid()), encoding="utf-8")
         try:
             self.connect(job)
         except Exception as error:
@@ -113,7 +110,7 @@ class Recording(LLM):
 
     def unload(self) -> None:
         self.disconnect()
-        _worker_file(_job(self.folder)).unlink(missing_ok=True)
+        worker_file(_job(self.folder)).unlink(missing_ok=True)
         self.recorder.close()
         super().unload()
 
@@ -175,15 +172,29 @@ class EmbeddedLLM(Recording):
 
     def generate(self, inputs: list[Place], num_generations: int = 1) -> list[dict[str, Any]]:
         outcomes: dict[str, str] = {}
-        try:
-            for group in groups((key, self.recorder.request(offset)) for key, offset in inputs):
-                members = group[: self.recorder.start(len(group))]
+        # The recorder's files and counts are for one thread at a time; the model's own calls are not.
+        turn = threading.Lock()
+
+        def ask(group: list[tuple[str, Request]]) -> None:
+            # The budget may let only a part of a group start, or none while others are in flight.
+            while group and not self.recorder.stopped:
+                with turn:
+                    members = group[: self.recorder.start(len(group))]
                 if not members:
-                    break
+                    time.sleep(0.02)
+                    continue
                 answers = self._client.answer_together([request for _, request in members])
-                for (key, _), outcome in zip(members, answers, strict=True):
-                    self.recorder.record(key, outcome)
-                    outcomes[key] = _word(outcome)
+                with turn:
+                    for (key, _), outcome in zip(members, answers, strict=True):
+                        self.recorder.record(key, outcome)
+                        outcomes[key] = _word(outcome)
+                group = group[len(members) :]
+
+        try:
+            if not self.recorder.stopped:
+                shared = groups((key, self.recorder.request(offset)) for key, offset in inputs)
+                with ThreadPoolExecutor(self._client.workers) as pool:
+                    list(pool.map(ask, shared))
         except Exception as error:
             self.recorder.broken(error)
         return [_generation(outcomes.get(key, NOT_ASKED)) for key, _ in inputs]
@@ -212,22 +223,23 @@ class VllmLLM(Recording, vLLM):
 
     def generate(self, inputs: list[Place], num_generations: int = 1) -> list[dict[str, Any]]:
         outcomes: dict[str, str] = {}
+        recorder, engine = self.recorder, self._engine
 
         def record(key: str, outcome: Answer | Failure) -> None:
-            self.recorder.record(key, outcome)
+            recorder.record(key, outcome)
             outcomes[key] = _word(outcome)
 
         try:
             waiting = list(reversed(inputs))
-            while (waiting and not self.recorder.stopped) or self._engine.in_flight:
-                while waiting and self._engine.in_flight < IN_FLIGHT and self.recorder.start():
+            while engine is not None and ((waiting and not recorder.stopped) or engine.in_flight):
+                while waiting and engine.in_flight < IN_FLIGHT and recorder.start():
                     key, offset = waiting.pop()
-                    if failure := self._engine.add(key, self.recorder.request(offset)):
+                    if failure := engine.add(key, recorder.request(offset)):
                         record(key, failure)
-                for key, answer in self._engine.step():
+                for key, answer in engine.step():
                     record(key, answer)
         except Exception as error:
-            self.recorder.broken(error)
+            recorder.broken(error)
         return [_generation(outcomes.get(key, NOT_ASKED)) for key, _ in inputs]
 
 
@@ -247,16 +259,9 @@ def _job(folder: str) -> Job:
 
 def run(job: Job) -> None:
     """Ask everything, or stop early with the reason in the job's folder. Raises FatalModelError without vLLM."""
-    with _server_of(job), Pipeline(name="xirecipe", cache_dir=job.folder / "distilabel") as pipeline:
+    with server_of(job), Pipeline(name="xirecipe", cache_dir=job.folder / "distilabel") as pipeline:
         requests = Requests(name="requests", folder=str(job.folder), batch_size=BATCH)
-        ask = Ask(
-            name="ask",
-            llm=_llm(job),
-            input_batch_size=BATCH,
-            add_raw_output=False,
-            add_raw_input=False,
-        )
-        requests >> ask
+        requests >> Ask(name="ask", llm=_llm(job), input_batch_size=BATCH, add_raw_output=False, add_raw_input=False)
         pipeline.run(use_cache=False)
 
 
@@ -265,7 +270,7 @@ def _llm(job: Job) -> LLM:
     match job.model:
         case EmbeddedModel():
             return EmbeddedLLM(folder=folder)
-        case VllmModel() as model if _in_process(job):
+        case VllmModel() as model if in_process(job):
             return VllmLLM(
                 folder=folder,
                 model=model.model,
@@ -279,68 +284,17 @@ def _llm(job: Job) -> LLM:
             return ClientLLM(folder=folder)
 
 
-def _in_process(job: Job) -> bool:
-    """A server whose URL is set wins: it is there."""
-    return job.settings.vllm == "in_process" and not job.settings.model_url(job.name)
-
-
-@contextmanager
-def _server_of(job: Job) -> Iterator[None]:
-    """The vLLM server of a job that wants one of its own. Nothing where its URL is set: then it runs already."""
-    if not isinstance(job.model, VllmModel) or job.settings.model_url(job.name) or _in_process(job):
-        yield
-        return
-    require_vllm()
-    port = free_port()
-
-    def waiting(seconds: int, limit: int) -> None:
-        write_whole(job.waiting, json.dumps({"done": seconds, "total": limit, "unit": "seconds for vLLM to start"}))
-
-    with served(command(job.model, job.settings, port), port, job.folder / "vllm.log", waiting) as url:
-        # The pipeline's processes inherit it.
-        os.environ[url_variable(job.name)] = url
-        yield
-
-
 def main(folder: Path) -> int:
     # distilabel's import has replaced it by one that prints local variables.
     sys.excepthook = sys.__excepthook__
-    _leash()
+    leash()
     job = Job.read(folder, dict(os.environ))
-    threading.Thread(target=_watch_worker, args=(job,), daemon=True).start()
+    threading.Thread(target=watch_worker, args=(job,), daemon=True).start()
     try:
         run(job)
     except FatalModelError as error:
         Recorder(job).fatal(error)
     return 0
-
-
-def _leash() -> None:
-    """Kill this process group when the run's process is gone, however it went: its end of our stdin closes then.
-
-    A process of its own, so that neither an import nor a model that holds the interpreter's lock delays it.
-    """
-    if os.getpgrp() == os.getpid() and os.fork() == 0:
-        os.read(sys.stdin.fileno(), 1)
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-
-
-def _worker_file(job: Job) -> Path:
-    return job.folder / "worker.pid"
-
-
-def _watch_worker(job: Job) -> None:
-    """End when the process with the model has died: distilabel would wait for its batch forever."""
-    while True:
-        time.sleep(1)
-        try:
-            os.kill(int(_worker_file(job).read_text(encoding="utf-8")), 0)
-        except FileNotFoundError:
-            continue
-        except ProcessLookupError:
-            if _worker_file(job).exists():
-                print("the process with the model died", file=sys.stderr, flush=True)
-                os._exit(70)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,11 @@ class VllmEngine:
     def add(self, key: str, request: Request) -> Failure | None:
         """Hand a request over. A Failure when it does not fit the context."""
         tokens, continued = self._tokens(request)
-        try:
-            self._engine.add_request(key, {"prompt_token_ids": tokens}, _params(request))
-        except ValueError as error:
-            return Failure("too_long", str(error)[:300])
+        params = _params(request)
+        needed, room = len(tokens) + params.max_tokens, self._engine.model_config.max_model_len
+        if needed > room:
+            return Failure("too_long", f"the prompt and what follows it need {needed} tokens; the context holds {room}")
+        self._engine.add_request(key, {"prompt_token_ids": tokens}, params)
         self._asked[key] = request, continued
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import asdict
@@ -71,8 +72,17 @@ class CompletionLog:
             if self._writer.tell() > self._end:
                 # A line without its end is left from a crash in the middle of a write.
                 os.ftruncate(self._writer.fileno(), self._end)
-        line = b'{"key":"' + key.encode("ascii") + b'",' + json.dumps({"answer": asdict(answer)}, ensure_ascii=False).encode()[1:] + b"\n"
-        self._writer.write(line)
+        line = (
+            b'{"key":"'
+            + key.encode("ascii")
+            + b'",'
+            + json.dumps({"answer": asdict(answer)}, ensure_ascii=False).encode()[1:]
+            + b"\n"
+        )
+        if self._writer.write(line) != len(line):
+            # A raw write ends short without a word when the disk is full. The next one must not continue this line.
+            os.ftruncate(self._writer.fileno(), self._end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self._offsets[bytes.fromhex(key)] = self._end
         self._end += len(line)
 
@@ -85,5 +95,7 @@ class CompletionLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -7,6 +7,7 @@ server leaves out or sends as null is taken as not given; a reply without a choi
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -28,6 +29,15 @@ def answer_of(reply: Reply) -> Answer:
         prompt_tokens=usage.get("prompt_tokens") or 0,
         completion_tokens=usage.get("completion_tokens") or 0,
     )
+
+
+def error_message(text: str) -> str:
+    """The server's own words in the body of an error: `error.message` of its JSON where it is that, else all of it."""
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        return text
 
 
 def first_token_log_probs(reply: Reply) -> list[tuple[str, float]] | None:

@@ -20,7 +20,7 @@ from tenacity import (
     wait_random,
 )
 
-from xirecipe.models.replies import Reply, answer_of, first_token_log_probs, label_log_probs, score_of
+from xirecipe.models.replies import Reply, answer_of, error_message, first_token_log_probs, label_log_probs, score_of
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
 from xirecipe.recipe.models import Sampling
 from xirecipe.settings import PREFIX, Settings
@@ -171,7 +171,7 @@ class ServerClient:
             async with self._connection().post(self.url + path, json=body, allow_redirects=False) as response:
                 status, text = response.status, await response.text(errors="replace")
                 wait = response.headers.get("Retry-After", "")
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             detail = self._safe(error)
             if not self._replied:
                 raise self._unreachable(detail) from None
@@ -198,7 +198,7 @@ class ServerClient:
         return reply
 
     def _refusal(self, status: int, text: str, path: str, wait: str, optional: bool) -> Failure:
-        detail = f"HTTP {status}: {self._safe(text)}"
+        detail = f"HTTP {status}: {self._safe(error_message(text))}"
         if status in (401, 403):
             # The server's own words stay out: some repeat the key.
             raise FatalModelError(
@@ -219,7 +219,7 @@ class ServerClient:
         if status == 404 and "model" in text.lower():
             raise FatalModelError(
                 "unknown-model",
-                f"{self.url} does not know the model `{self._model}`: {self._safe(text)}",
+                f"{self.url} does not know the model `{self._model}`",
                 f"`models.{self._name}.model` must be the server's name for it; {self.url}/models lists them",
             )
         if 300 <= status < 400 or status in (404, 405):
@@ -260,9 +260,11 @@ class ServerClient:
 
     def _connection(self) -> aiohttp.ClientSession:
         if self._session is None:
+            limit = self._settings.request_timeout_seconds
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
-                timeout=aiohttp.ClientTimeout(total=self._settings.request_timeout_seconds),
+                # A host that swallows packets is known long before a slow answer would be.
+                timeout=aiohttp.ClientTimeout(total=limit, sock_connect=min(10.0, limit / 2)),
                 connector=aiohttp.TCPConnector(limit=self._settings.requests_in_flight),
                 trust_env=False,
             )

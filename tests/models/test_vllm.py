@@ -1,0 +1,157 @@
+"""vLLM as a server of ours: how it is started, waited for and stopped. A stand-in speaks for vLLM, which needs 4 GB."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import xirecipe
+from tests.engines.test_asking import processes_about, texts, wait_until
+from tests.models.fake_server import written
+from xirecipe.diagnostics import UserError
+from xirecipe.engines.asking import ask
+from xirecipe.models.requests import FatalModelError, Request
+from xirecipe.models.vllm import command, free_port, require_vllm, served
+from xirecipe.recipe.models import Sampling, VllmModel
+from xirecipe.settings import Settings
+from xirecipe.stage import Progress
+from xirecipe.store import Store
+
+STAND_IN = """
+import argparse, asyncio, os, sys
+from tests.models.fake_server import FakeServer
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model")
+parser.add_argument("--port", type=int)
+given, _ = parser.parse_known_args()
+if "broken" in given.model:
+    sys.exit("INFO starting\\nValueError: no such model\\nINFO shutting down")
+
+async def main():
+    await asyncio.sleep(float(os.environ.get("STAND_IN_START_SECONDS", 0)))
+    await FakeServer(models=(given.model,)).start(given.port)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def model(name: str, **facts: object) -> VllmModel:
+    return VllmModel.model_validate(
+        {"engine": "vllm", "model": name, "revision": "abc", "license": "cc0-1.0", "prompt_format": "chat", **facts}
+    )
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package called `vllm` on the path of processes that are started from here."""
+    module = tmp_path / "packages" / "vllm" / "entrypoints" / "openai" / "api_server.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(STAND_IN, encoding="utf-8")
+    (tmp_path / "packages" / "vllm" / "__init__.py").touch()
+    root = Path(xirecipe.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), str(tmp_path / "packages")]))
+    return tmp_path
+
+
+def alive(port: int, log: Path, name: str, waiting: list[int], limit: int = 30) -> str:
+    """Start the stand-in, come back with its URL after it was stopped."""
+    with served(
+        command(model(name), Settings(), port), port, log, lambda done, total: waiting.append(done), limit
+    ) as url:
+        return url
+
+
+def test_the_command_line_says_everything_the_recipe_and_the_settings_say() -> None:
+    facts = {"quantization": "awq", "dtype": "bfloat16", "max_model_tokens": 4096}
+    settings = Settings(vllm_arguments="--tensor-parallel-size 2 --gpu-memory-utilization '0.9'")
+    assert command(model("org/big", **facts), settings, 8123, "python") == [
+        *("python", "-m", "vllm.entrypoints.openai.api_server", "--model", "org/big"),
+        *("--revision", "abc", "--tokenizer-revision", "abc", "--quantization", "awq", "--dtype", "bfloat16"),
+        *("--max-model-len", "4096", "--host", "127.0.0.1", "--port", "8123"),
+        *("--tensor-parallel-size", "2", "--gpu-memory-utilization", "0.9"),
+    ]
+
+
+def test_what_the_recipe_leaves_open_is_left_to_vllm() -> None:
+    arguments = command(model("org/big"), Settings(), 8123)
+    assert "--quantization" not in arguments
+    assert "--max-model-len" not in arguments
+
+
+def test_a_server_is_waited_for_and_gone_afterwards(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_START_SECONDS", "1.5")
+    port, waiting = free_port(), list[int]()
+    assert alive(port, stand_in / "vllm.log", str(stand_in / "m"), waiting) == f"http://127.0.0.1:{port}/v1"
+    assert waiting[:2] == [0, 1]
+    assert processes_about(stand_in) == []
+
+
+def test_a_server_that_ends_while_it_starts_is_the_users_error_with_its_reason(stand_in: Path) -> None:
+    with pytest.raises(FatalModelError) as caught:
+        alive(free_port(), stand_in / "vllm.log", "broken", [])
+    assert caught.value.code == "vllm-start-failed"
+    assert caught.value.message == "vLLM ended with code 1 while it started: ValueError: no such model"
+    assert str(stand_in / "vllm.log") in (caught.value.hint or "")
+
+
+def test_a_server_that_never_gets_ready_is_stopped_at_the_limit(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_START_SECONDS", "60")
+    with pytest.raises(FatalModelError, match="not ready within 2 seconds"):
+        alive(free_port(), stand_in / "vllm.log", str(stand_in / "m"), [], limit=2)
+    assert processes_about(stand_in) == []
+
+
+def test_without_vllm_the_hint_is_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(FatalModelError) as caught:
+        require_vllm()
+    assert (caught.value.code, caught.value.hint) == ("no-vllm", 'pip install "xirecipe[vllm]"')
+
+
+def ask_served(folder: Path, name: str, count: int = 20) -> tuple[list[str], list[Progress]]:
+    wanted = [Request("complete", f"Andiko {n}", Sampling()) for n in range(count)]
+    progress: list[Progress] = []
+    asked = ask(
+        wanted, model=model(name), name="writer", work_folder=folder / "work", store=Store(folder / "store"),
+        settings=Settings(request_attempts=1), budget=None, report=progress.append,
+    )  # fmt: skip
+    return texts(asked, wanted), progress
+
+
+@pytest.mark.engine
+def test_a_vllm_model_is_served_for_the_asking_and_gone_afterwards(stand_in: Path) -> None:
+    found, progress = ask_served(stand_in, str(stand_in / "model"))
+    assert found == [written({"prompt": f"Andiko {n}", "seed": 0}) for n in range(20)]
+    assert progress[-1] == Progress(20, 20, "answers")
+    assert "seconds for vLLM to start" in {p.unit for p in progress}
+    assert processes_about(stand_in) == []
+
+
+@pytest.mark.engine
+def test_a_vllm_that_does_not_start_is_the_users_error_and_its_log_is_kept(stand_in: Path) -> None:
+    with pytest.raises(UserError, match="ValueError: no such model") as caught:
+        ask_served(stand_in, "broken")
+    assert caught.value.diagnostics[0].code == "vllm-start-failed"
+    assert "no such model" in (stand_in / "work" / "asking" / "vllm.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.engine
+def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
+    program = "import sys; from pathlib import Path; from tests.models.test_vllm import ask_served; "
+    program += "ask_served(Path(sys.argv[1]), sys.argv[1] + '/model')"
+    environment = {**os.environ, "STAND_IN_START_SECONDS": "60"}
+    run = subprocess.Popen([sys.executable, "-c", program, str(stand_in)], env=environment)
+    wait_until((stand_in / "work" / "asking" / "waiting.json").exists)
+    assert len(processes_about(stand_in)) >= 4  # the run, the asking, its leash, the server
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    wait_until(lambda: not processes_about(stand_in), 5)

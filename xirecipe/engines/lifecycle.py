@@ -1,0 +1,69 @@
+"""The processes around the asking: its leash, the watch over the one with the model, and a job's own vLLM server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xirecipe.engines.job import Job
+from xirecipe.models.server import url_variable
+from xirecipe.models.vllm import command, free_port, require_vllm, served
+from xirecipe.recipe.models import VllmModel
+from xirecipe.store import write_whole
+
+
+def leash() -> None:
+    """Kill this process group when the run's process is gone, however it went: its end of our stdin closes then.
+
+    A process of its own, so that neither an import nor a model that holds the interpreter's lock delays it.
+    """
+    if os.getpgrp() == os.getpid() and os.fork() == 0:
+        os.read(sys.stdin.fileno(), 1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def worker_file(job: Job) -> Path:
+    return job.folder / "worker.pid"
+
+
+def watch_worker(job: Job) -> None:
+    """End when the process with the model has died: distilabel would wait for its batch forever."""
+    while True:
+        time.sleep(1)
+        try:
+            os.kill(int(worker_file(job).read_text(encoding="utf-8")), 0)
+        except (FileNotFoundError, ValueError):
+            continue  # not there yet, just being written, or already gone
+        except ProcessLookupError:
+            if worker_file(job).exists():
+                print("the process with the model died", file=sys.stderr, flush=True)
+                os._exit(70)
+
+
+def in_process(job: Job) -> bool:
+    """A server whose URL is set wins: it is there."""
+    return job.settings.vllm == "in_process" and not job.settings.model_url(job.name)
+
+
+@contextmanager
+def server_of(job: Job) -> Iterator[None]:
+    """The vLLM server of a job that wants one of its own. Nothing where its URL is set: then it runs already."""
+    if not isinstance(job.model, VllmModel) or job.settings.model_url(job.name) or in_process(job):
+        yield
+        return
+    require_vllm()
+    port = free_port()
+
+    def waiting(seconds: int, limit: int) -> None:
+        write_whole(job.waiting, json.dumps({"done": seconds, "total": limit, "unit": "seconds for vLLM to start"}))
+
+    with served(command(job.model, job.settings, port), port, job.folder / "vllm.log", waiting) as url:
+        # The pipeline's processes inherit it.
+        os.environ[url_variable(job.name)] = url
+        yield
