@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,8 @@ def test_a_limit_is_identity(folder: Folder) -> None:
 
 def test_a_fact_of_the_language_that_no_stage_reads_is_no_identity(folder: Folder) -> None:
     before = fingerprints()
-    folder.write("languages/swh_Latn.yaml", folder.read("languages/swh_Latn.yaml") + "direction: rtl\n")
+    language = folder.read("languages/swh_Latn.yaml")
+    folder.write("languages/swh_Latn.yaml", language.replace("made up for a test", "made up for another test"))
     assert fingerprints() == before
 
 
@@ -193,14 +195,14 @@ def test_the_name_of_the_language_is_identity_of_what_shows_it_to_a_model(folder
 
 def test_the_fingerprint_is_the_same_on_every_machine_and_python(folder: Folder) -> None:
     assert {kind: value[:16] for kind, value in fingerprints().items()} == {
-        "corpus": "98bd334866be2b5f",
-        "dedup": "38cc6c85844dabda",
-        "generate": "4da046d42b9680ae",
-        "judge": "ac8b517499b4bafe",
-        "embed": "3c918a1d81aa6340",
-        "cluster": "60442048ce345039",
-        "select": "3170c66025b27645",
-        "split": "3a99877356eff3c3",
+        "corpus": "8f937ae7e857ec32",
+        "dedup": "ba7b2d46e951ac3b",
+        "generate": "0bc2f64992e5fdef",
+        "judge": "5468da7978988b93",
+        "embed": "6ccf3a689944d671",
+        "cluster": "f4ae41c84bfc2947",
+        "select": "259a21d47f01b864",
+        "split": "5a16fc7b69b12c37",
     }
 
 

@@ -1,4 +1,4 @@
-"""The promises of a run, kept by the real command line and real engines against a server that counts what it is asked."""
+"""The promises of a run, kept by the real command line and real engines against a server that counts its calls."""
 
 from __future__ import annotations
 
@@ -168,7 +168,11 @@ def test_kill_9_in_the_middle_ends_with_the_same_rows_and_pays_no_answered_call_
     project.server.calls.clear()
     project.server.delay = 0.3
     running = subprocess.Popen(
-        project.command("run"), cwd=tmp_path, env=project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        project.command("run"),
+        cwd=tmp_path,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
     while logged(tmp_path / "store") < 8 and time.monotonic() < deadline:
@@ -193,7 +197,12 @@ def test_kill_9_in_the_middle_ends_with_the_same_rows_and_pays_no_answered_call_
 def test_ctrl_c_exits_130_and_the_next_run_goes_on(project: Project, tmp_path: Path) -> None:
     project.server.delay = 0.3
     running = subprocess.Popen(
-        project.command("run"), cwd=tmp_path, env=project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        project.command("run"),
+        cwd=tmp_path,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 60
     while logged(tmp_path / "store") < 4 and time.monotonic() < deadline:
@@ -210,7 +219,14 @@ def test_ctrl_c_exits_130_and_the_next_run_goes_on(project: Project, tmp_path: P
 
 def test_every_row_is_accounted_for_and_traced(project: Project) -> None:
     good = clean_documents()[:6]
-    project.write_documents([*good, '{"id": "broken", "text": ', json.dumps({"id": "no-text"}), json.dumps({"id": "short", "text": "Habari."})])
+    project.write_documents(
+        [
+            *good,
+            '{"id": "broken", "text": ',
+            json.dumps({"id": "no-text"}),
+            json.dumps({"id": "short", "text": "Habari."}),
+        ]
+    )
 
     stages = project.run()
 

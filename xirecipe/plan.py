@@ -24,7 +24,7 @@ class Plan:
     """The recipe's file."""
     stages: tuple[Stage, ...]
     files: dict[str, str] = field(default_factory=dict)
-    """Texts of every file the recipe is made of, by path relative to the recipe folder: itself, bases, language, prompts."""
+    """Texts of every file the recipe is made of (itself, bases, language, prompts), by path in the recipe folder."""
     overrides: tuple[str, ...] = ()
     """`--set key=value` of this plan."""
     limit: int | None = None

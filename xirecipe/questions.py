@@ -15,7 +15,7 @@ from xirecipe.tables import Row
 
 
 def generate_requests(stage: Stage, rows: Iterable[Row]) -> Iterator[tuple[Row, Request]]:
-    """One request per document and draw, draws of a document together. Raises UserError when the prompt cannot be rendered."""
+    """One request per document and draw, a document's draws together. Raises UserError for a prompt that fails."""
     config = stage.config
     assert isinstance(config, Generate)
     prompt = stage.prompts[config.prompt]

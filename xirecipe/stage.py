@@ -11,12 +11,13 @@ from pydantic import BaseModel
 
 from xirecipe.columns import StageKind
 from xirecipe.fingerprint import digest
+from xirecipe.recipe.corpus import Corpus, Dedup
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import Model
-from xirecipe.recipe.corpus import Corpus, Dedup
 from xirecipe.recipe.selection import Cluster, Embed, Select, Split
 from xirecipe.settings import Settings
+from xirecipe.spending import Spending
 from xirecipe.store import Artifact, Store
 
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
@@ -62,12 +63,15 @@ class Stage:
         identity: dict[str, Any] = {"config": _identity(self.config)}
         if self.kind == "corpus":
             identity["language"] = self.language.model_dump(mode="json", include={"code", "lid_labels", "words"})
+            # The first read of equal documents stays, so the order of sources counts.
+            identity["order"] = list(self.config.sources) if isinstance(self.config, Corpus) else []
         if self.model is not None:
-            identity["model"] = _identity(self.model)
+            identity["model"] = self.model.model_dump(mode="json", exclude_defaults=True, exclude={"license"})
         if self.exemplars:
             identity["exemplars"] = [[p.instruction, p.response] for p in self.exemplars]
         if self.kind in ("generate", "judge"):
-            identity["language"] = {"name": self.language.name, "sentence_enders": self.language.sentence_enders}
+            # Whatever a prompt can read of it.
+            identity["language"] = self.language.model_dump(mode="json", exclude={"filters", "sources", "lid_labels"})
         if self.prompts:
             identity["prompts"] = list(self.prompts.values())
         if self.limit is not None:
@@ -82,23 +86,18 @@ class Stage:
         return digest([payload["stage"], payload["revision"], payload["identity"], payload["inputs"]])
 
 
-#: What a section says that changes no row by itself: paths stand for contents that are hashed, licences for people.
-#: Prompts, exemplars and models enter with their content.
-_NO_IDENTITY = {"path", "license", "prompt", "exemplars"}
+#: What a section says that changes no row by itself, by place: paths stand for contents that are hashed, licences are
+#: for people; prompts, exemplars and models enter with their content.
+_NO_IDENTITY: dict[type[BaseModel], Any] = {
+    Corpus: {"sources": {"__all__": {"path", "license"}}},
+    Generate: {"model", "prompt", "exemplars"},
+    Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}},
+}
 
 
 def _identity(section: BaseModel) -> Any:
     """A section without its defaults and without what cannot change rows."""
-    data = section.model_dump(mode="json", exclude_defaults=True)
-    if isinstance(section, (Generate, Judge)):
-        data.pop("model")
-    return _without(data, _NO_IDENTITY)
-
-
-def _without(data: Any, keys: set[str]) -> Any:
-    if isinstance(data, dict):
-        return {k: _without(v, keys) for k, v in data.items() if k not in keys}
-    return [_without(v, keys) for v in data] if isinstance(data, list) else data
+    return section.model_dump(mode="json", exclude_defaults=True, exclude=_NO_IDENTITY.get(type(section)))
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class Work:
     store: Store
     settings: Settings
     report: Callable[[Progress], None]
-    budget: Any = None
+    budget: Spending | None = None
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ import xirecipe
 from tests.models.fake_server import FakeServer, Fault, prompt_of, written
 from xirecipe.diagnostics import UserError
 from xirecipe.engines.asking import Asked, ask
-from xirecipe.models.budget import Spending
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, Request, model_identity
 from xirecipe.recipe.models import EmbeddedModel, Model, Rates, Sampling, ServerModel
 from xirecipe.recipe.selection import Budget
 from xirecipe.settings import Settings
+from xirecipe.spending import Spending
 from xirecipe.stage import Progress
 from xirecipe.store import Store
 

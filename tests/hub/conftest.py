@@ -101,9 +101,7 @@ class Run:
             if kind == "generate":
                 stage = replace(stage, exemplars=(Pair("p1", "Describe Paris.", "Paris ni mji."),))
             stages.append(stage)
-        return Plan(
-            recipe, language, self.profile, self.root, self.root / "tiny.yaml", tuple(stages), self.files
-        )
+        return Plan(recipe, language, self.profile, self.root, self.root / "tiny.yaml", tuple(stages), self.files)
 
     def build(self) -> tuple[Plan, Store]:
         plan, store = self.plan(), Store(self.root / "store")

@@ -59,7 +59,7 @@ FROZEN: dict[str, dict[str, Any]] = {
         "max_prompt_chars": None,
         "sampling": {"temperature": 0.7, "top_p": 0.9, "top_k": None, "max_tokens": 256, "stop": [], "seed": 0},
         "guards": {
-            "min_english_score": 0.5,
+            "min_english_score": 0.25,
             "max_exemplar_similarity": 0.8,
             "max_leaked_words": 5,
             "missing_input": True,
@@ -81,7 +81,7 @@ FROZEN: dict[str, dict[str, Any]] = {
     },
     "GopherRepetitionFilter": {"max_dup_lines_ratio": None, "top_ngrams": [], "dup_ngrams": []},
     "Guards": {
-        "min_english_score": 0.5,
+        "min_english_score": 0.25,
         "max_exemplar_similarity": 0.8,
         "max_leaked_words": 5,
         "missing_input": True,

@@ -112,7 +112,7 @@ def _try(
     session: Session, recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None,
     tries: Sequence[str], as_json: bool,
 ) -> int:  # fmt: skip
-    """Other thresholds over stored scores: `select` is decided again in memory; a filter's dropped rows are compared."""
+    """Other thresholds over stored scores: `select` is decided again in memory; a filter's drops are compared."""
     other = open_session(recipe, profile, [*overrides, *tries], limit)
     changed = [t for t in tries if not t.startswith(("select.", "corpus.filters."))]
     if changed:
@@ -160,7 +160,7 @@ def _print_try(result: dict[str, Any]) -> None:
             out.print(f"select: {found['rows_before']:,} rows before, {found['rows_after']:,} after", markup=False)
         else:
             out.print(
-                f"{name}: {found['would_pass']:,} of the {found['dropped_before']:,} documents it dropped would pass it; "
+                f"{name}: {found['would_pass']:,} of the {found['dropped_before']:,} documents it dropped would pass; "
                 "the filters after it have not seen them",
                 markup=False,
             )

@@ -24,9 +24,8 @@ def run_verify(recipe: Path, profile: str | None, overrides: Sequence[str], limi
     if problems:
         raise UserError(problems)
     rows = tables.count(final.data)
-    print(
-        f"verified: {len(session.plan.stages)} stages add up, {rows:,} rows, {shown_name(release_folder(session))} loads"
-    )
+    folder = shown_name(release_folder(session))
+    print(f"verified: {len(session.plan.stages)} stages add up, {rows:,} rows, {folder} loads")
     return 0
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import xirecipe
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
 from xirecipe.engines.job import Job
-from xirecipe.models.budget import Spending
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, Request, model_identity
 from xirecipe.recipe.models import Model
 from xirecipe.settings import PREFIX, Settings
+from xirecipe.spending import Spending
 from xirecipe.stage import Progress
 from xirecipe.store import Store, explained
 

@@ -24,11 +24,11 @@ from typing import Any, BinaryIO, Self
 from pydantic import TypeAdapter
 
 from xirecipe.diagnostics import UserError
-from xirecipe.models.budget import Spending
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request, model_identity
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
+from xirecipe.spending import Spending
 from xirecipe.store import explained, write_whole
 
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)

@@ -86,7 +86,7 @@ def run_judge(work: Work) -> Outcome:
 
 
 def rubric_score(answer: Answer, levels: dict[str, float]) -> tuple[float | None, str]:
-    """Mean level under the label probabilities; the first label in the text where there are none; None where neither."""
+    """Mean level under the label probabilities; else the first label in the text; None where neither is there."""
     if answer.label_log_probs:
         weights = {label: math.exp(p) for label, p in answer.label_log_probs.items() if label in levels}
         total = sum(weights.values())
@@ -107,7 +107,8 @@ def _gain(answers: dict[str, Answer]) -> float | None:
 
 def _ask(work: Work, requests: Iterable[Request]) -> Asked:
     stage = work.stage
-    assert stage.model is not None and stage.model_name is not None
+    assert stage.model is not None
+    assert stage.model_name is not None
     asked = ask(
         requests, model=stage.model, name=stage.model_name, work_folder=work.output.folder, store=work.store,
         settings=work.settings, budget=work.budget, report=work.report,

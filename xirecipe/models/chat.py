@@ -24,8 +24,8 @@ class Frame:
 def chat_frame(template: str) -> Frame:
     """The frame of a jinja2 chat template, ending where the assistant begins.
 
-    The template comes out of a weights file, so it runs in a sandbox. Raises `EmbeddedError` where it cannot be rendered
-    or does not show the user's words exactly once.
+    The template comes out of a weights file, so it runs in a sandbox. Raises `EmbeddedError` where it cannot be
+    rendered or does not show the user's words exactly once.
     """
 
     def refuse(message: str) -> None:

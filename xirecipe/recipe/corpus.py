@@ -95,7 +95,7 @@ class NgramLimit(Section):
 
 
 class GopherRepetitionFilter(Section):
-    """Gopher's repetition rules (arXiv 2112.11446, table A1) through datatrove, with FineWeb-2's numbers per language."""
+    """Gopher's repetition rules (arXiv 2112.11446, table A1) through datatrove; numbers per language."""
 
     max_dup_lines_ratio: Ratio | None = None
     top_ngrams: tuple[NgramLimit, ...] = Field((), strict=False)

@@ -34,8 +34,8 @@ class Exemplars(Section):
 class Guards(Section):
     """What makes a written instruction unusable, whatever its score. A guard that is null does not run."""
 
-    min_english_score: Ratio | None = 0.5
-    """Score of English by lid.176 over the instruction."""
+    min_english_score: Ratio | None = 0.25
+    """Score of English by lid.176 over the instruction; place names pull it down, other languages stay below 0.15."""
     max_exemplar_similarity: Ratio | None = 0.8
     """Shared share of words (Jaccard) with the nearest exemplar's instruction: above it, the model copied."""
     max_leaked_words: PositiveInt | None = 5
@@ -62,7 +62,7 @@ class Generate(Section):
 
 
 class Rubric(Section):
-    """Levels named by one short label each. The score is the mean of the levels' values under the model's label probabilities."""
+    """Levels named by one short label each; the score is their mean value under the model's label probabilities."""
 
     prompt: str
     levels: dict[str, float] = Field(min_length=2)
@@ -70,7 +70,10 @@ class Rubric(Section):
 
 
 class Likelihood(Section):
-    """How much the instruction raises the model's probability of the text: (log p(text | instruction) - log p(text)) / tokens."""
+    """How much the instruction raises the model's probability of the text.
+
+    (log p(text | instruction) - log p(text)) / tokens, both behind the same prompt.
+    """
 
     prompt: str
     """Template of what stands before the text; sees the row's columns, with `instruction` empty for p(text)."""

@@ -17,7 +17,7 @@ class ModelFacts(Section):
     license: str
     """Terms of the weights, and so of what they write: a Hub licence name or `other: ...` in words."""
     prompt_format: Literal["chat", "completion"] = "chat"
-    """`chat`: the model's own chat template around a user message. `completion`: the prompt as it stands (base models)."""
+    """`chat`: the model's own template around a user message. `completion`: the prompt as it stands (base models)."""
 
 
 class EmbeddedModel(ModelFacts):
@@ -71,7 +71,7 @@ class Sampling(Section):
 
 
 class Rates(Section):
-    """What a model costs and how fast it is, for `plan` and `budget`. Declared; measured rates win where there are any."""
+    """What a model costs and how fast it is, for `plan` and `budget`. Declared; measured rates win."""
 
     tokens_per_second: float | None = Field(None, gt=0)
     dollars_per_million_prompt_tokens: float = Field(0, ge=0)

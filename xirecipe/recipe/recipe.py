@@ -31,5 +31,5 @@ class Recipe(Section):
     card: Card
     release: Release
     budget: Budget = Budget()
-    rates: dict[str, Rates] = {}
+    rates: dict[str, Rates] = {}  # noqa: RUF012  pydantic copies defaults
     """By the names under `models:`. Changes no row, so it is no part of any fingerprint."""

@@ -26,7 +26,7 @@ class Cluster(Section):
 
 
 class Select(Section):
-    """Best draw of each document, then thresholds, then near-equal instructions, then quota per cluster until `rows`."""
+    """Best draw of each document, then thresholds, then repeated instructions, then clusters in turn until `rows`."""
 
     score: Literal["rubric", "likelihood"] = "rubric"
     """Which of the judge's scores ranks, and is compared with `min_score`."""
