@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,4 +48,4 @@ def command_line(plan: Plan, verb: str) -> str:
     parts += ["--profile", plan.profile] if plan.profile not in ("", "sample") else []
     parts += [part for override in plan.overrides for part in ("--set", override)]
     parts += ["--limit", str(plan.limit)] if plan.limit is not None else []
-    return " ".join(parts)
+    return shlex.join(parts)

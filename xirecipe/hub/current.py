@@ -1,0 +1,32 @@
+"""Is a release folder what a plan would write? Asked on every run, so it reads one small file and no data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from xirecipe.fingerprint import digest
+from xirecipe.plan import Plan
+
+MANIFEST = "provenance/manifest.json"
+
+
+def recipe_digest(plan: Plan) -> str:
+    """sha256 over the whole recipe, card texts and licences included."""
+    return digest(plan.recipe.model_dump(mode="json"))
+
+
+def is_current(plan: Plan, folder: Path) -> bool:
+    """Whether `folder` holds this very plan: its recipe, its files, its fingerprints. Does not open the data."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in plan.files.items()}
+        return (
+            (folder / "README.md").exists()
+            and manifest["recipe_digest"] == recipe_digest(plan)
+            and [stage["fingerprint"] for stage in manifest["stages"]] == [s.fingerprint for s in plan.stages]
+            and all(manifest["files"].get(f"recipe/{path}") == found for path, found in files.items())
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
