@@ -125,7 +125,7 @@ def test_an_edited_threshold_reruns_only_select_and_split_and_asks_nothing(proje
     planned = project.xirecipe("plan", "--exit-code", expect=2).stdout
     stages = project.run()
 
-    assert "select: config.min_score: 2.5 → 2.0" in planned
+    assert "select.min_score: 2.5 → 2.0" in planned
     assert [name for name, stage in stages.items() if stage["made"]] == ["select", "split"]
     assert len(project.server.calls) == calls
     assert stages["split"]["kept"] == 20
