@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from xirecipe.models import embedded, llama_cpp, weights
-from xirecipe.models.embedded import EmbeddedModel, EmbeddedSampling, PromptTooLong, Weights
+from xirecipe.models.draw import EmbeddedSampling
+from xirecipe.models.embedded import EmbeddedModel, PromptTooLong, Weights
 from xirecipe.models.llama_cpp import EmbeddedError, ModelFileError
 from xirecipe.models.weights import packaged_model
 
@@ -180,7 +181,8 @@ def test_a_closed_model_says_so() -> None:
 
 def test_llama_cpp_writes_nothing_to_the_terminal() -> None:
     code = (
-        "from xirecipe.models.embedded import EmbeddedModel, EmbeddedSampling\n"
+        "from xirecipe.models.draw import EmbeddedSampling\n"
+        "from xirecipe.models.embedded import EmbeddedModel\n"
         "from xirecipe.models.weights import packaged_model\n"
         f"with EmbeddedModel(packaged_model({PACKAGE!r}), context_tokens=128) as model:\n"
         "    model.generate('Hello', [EmbeddedSampling(max_tokens=1)])\n"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from queue import SimpleQueue
 
 from xirecipe.models import embedded
+from xirecipe.models.draw import EmbeddedSampling
 from xirecipe.models.llama_cpp import EmbeddedError
 from xirecipe.models.replies import log_sum_exp
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
@@ -107,9 +108,9 @@ def groups(requests: Iterable[tuple[str, Request]]) -> list[list[tuple[str, Requ
     return [members[i : i + GROUP] for members in shared.values() for i in range(0, len(members), GROUP)]
 
 
-def _sampling(request: Request) -> embedded.EmbeddedSampling:
+def _sampling(request: Request) -> EmbeddedSampling:
     sampling = request.sampling or Sampling()
-    return embedded.EmbeddedSampling(
+    return EmbeddedSampling(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         top_k=sampling.top_k or 0,
