@@ -146,7 +146,7 @@ def test_a_misspelled_part_of_a_pair_is_found_before_a_run(folder: Folder) -> No
     assert (
         report()
         == """\
-tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2: a pair has no `respnse`; did you mean `response`?
+tiny.yaml:22:11: error[bad-prompt]: prompts/write.j2: an exemplar has no `respnse`; did you mean `response`?
    |
 22 |   prompt: prompts/write.j2
    |           ^^^^^^^^^^^^^^^^

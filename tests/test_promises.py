@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.models.fake_server import FakeServer, prompt_of
+from tests.models.fake_server import FakeServer, Fault, prompt_of
 
 pytestmark = pytest.mark.end_to_end
 
@@ -31,6 +31,7 @@ class Project:
     root: Path
     server: FakeServer
     url: str
+    environment_extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def corpus(self) -> Path:
@@ -54,7 +55,8 @@ class Project:
             "XIRECIPE_STORE": str(self.root / "store"),
             "XIRECIPE_MODEL_URL": self.url,
             "XIRECIPE_REQUESTS_IN_FLIGHT": "4",
-            "XIRECIPE_REQUEST_ATTEMPTS": "2",
+            "XIRECIPE_REQUEST_ATTEMPTS": "1",
+            **self.environment_extra,
         }
 
     def xirecipe(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
@@ -291,3 +293,20 @@ def logged(store: Path) -> int:
 def logged_keys(store: Path) -> list[str]:
     lines = [line for path in store.glob("completions/*.jsonl") for line in path.read_bytes().splitlines(keepends=True)]
     return [line[8:72].decode() for line in lines if line.endswith(b"\n")]
+
+
+def test_retrying_failed_rows_brings_them_into_the_dataset(project: Project) -> None:
+    project.server.fail_when(lambda body: Fault() if "chapati" in prompt_of(body).lower() else None)
+    project.environment_extra["XIRECIPE_MAX_FAILED_RATIO"] = "0.5"
+    first = project.run()
+    failed = sum(first["generate"]["failed"].values())
+    assert 0 < failed < 20
+    assert first["split"]["kept"] == 20 - failed
+    project.server.fail_when(lambda body: None)
+
+    again = project.run("--retry-failed")
+
+    assert again["generate"]["calls"] == failed
+    assert again["split"]["kept"] == 20
+    assert len(project.rows()) == 20
+    assert "verified: 8 stages add up, 20 rows" in project.xirecipe("verify").stdout

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from xirecipe import tables
-from xirecipe.diagnostics import shortened
+from xirecipe.diagnostics import UserError, shortened
 from xirecipe.fingerprint import differences
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request, model_identity
@@ -37,8 +38,8 @@ class StageCost:
     measured: bool
     """Whether `rows_out` rests on a manifest."""
     calls: int | None = 0
-    paid: int = 0
-    """Answers already in the completion log."""
+    paid: int | None = 0
+    """Answers already in the completion log; None while the rows to ask about are not there yet."""
     tokens: int | None = 0
     dollars: float | None = 0.0
     seconds: float | None = None
@@ -79,9 +80,10 @@ def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store
     assert stage.model is not None
     assert stage.model_name is not None
     requests = _exact_requests(stage, store)
-    paid, tokens_each = 0, _tokens_each(last)
+    paid: int | None = None
+    tokens_each = _tokens_each(last)
     if requests is not None:
-        calls = 0
+        calls = paid = 0
         chars = 0
         with CompletionLog(store.completions, model_identity(stage.model)) as log:
             for key, request in requests.items():
@@ -92,12 +94,21 @@ def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store
                     chars += len(request.prompt) + len(request.continuation)
         tokens = round(calls * tokens_each) if tokens_each else round(chars / CHARS_PER_TOKEN)
     elif line.rows_in is None:
-        return StageCost(stage, "run", line.why, None, None, False, None, 0, None, None, None)
+        return StageCost(stage, "run", line.why, None, None, False, None, None, None, None, None)
     else:
+        with CompletionLog(store.completions, model_identity(stage.model)) as log:
+            paid = None if len(log) else 0
         calls = _expected_calls(stage, line.rows_in)
         tokens = round(calls * (tokens_each or _guessed_tokens(stage)))
     rates = plan.recipe.rates.get(stage.model_name, Rates())
-    dollars = tokens * max(rates.dollars_per_million_prompt_tokens, rates.dollars_per_million_completion_tokens) / 1e6
+    dollars: float | None
+    if stage.model.engine == "embedded" or not tokens:
+        dollars = 0.0
+    elif stage.model_name not in plan.recipe.rates:
+        dollars = None
+    else:
+        dearer = max(rates.dollars_per_million_prompt_tokens, rates.dollars_per_million_completion_tokens)
+        dollars = tokens * dearer / 1e6
     seconds = None
     if last and last.calls:
         seconds = calls * last.seconds / last.calls
@@ -177,7 +188,11 @@ def _documents(stage: Stage) -> int | None:
 
 def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
     """The newest manifest of this stage, of this recipe where there is one."""
-    manifests = [artifact.manifest() for artifact in store.artifacts(stage.kind)]
+    manifests = []
+    for artifact in store.artifacts(stage.kind):
+        # A broken manifest of another recipe's artifact must not stand in this one's way.
+        with suppress(UserError):
+            manifests.append(artifact.manifest())
     own = [m for m in manifests if m.recipe == plan.recipe.name]
     return next(iter(own or manifests), None)
 

@@ -15,7 +15,7 @@ from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
-from xirecipe.stage import Pair
+from xirecipe.stage import Exemplar
 from xirecipe.yaml import Path_
 
 Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
@@ -37,6 +37,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (_seed, {"generate"}),
         (_corpus, {"corpus"}),
         (_scores, {"select", "judge"}),
+        (_budget, {"budget", "rates", "models", "generate", "judge"}),
         (_pins, {"corpus", "models"}),
     )
     there = recipe.model_fields_set | (type(recipe).model_fields.keys() & vars(recipe).keys())
@@ -106,7 +107,7 @@ def _example(stage: str, loaded: Loaded) -> dict[str, object]:
     language = loaded.language or Language(
         code="und_Zyyy", name="", native_name="", hub_code="und", lid_labels=("und",), sources=("",)
     )
-    return {**row, "language": language, "exemplars": (Pair("1", "instruction", "response"),)}
+    return {**row, "language": language, "exemplars": (Exemplar("instruction", "response"),)}
 
 
 def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
@@ -160,6 +161,16 @@ def _scores(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         if select.min_score > top:
             message = f"`select.min_score` is {select.min_score:g}, above the highest level of the rubric ({top:g})"
             yield Diagnostic("out-of-range", message, loaded.span("select", "min_score"))
+
+
+def _budget(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    if recipe.budget.dollars is None:
+        return
+    for name in sorted({recipe.generate.model, recipe.judge.model}):
+        if name in recipe.models and recipe.models[name].engine != "embedded" and name not in recipe.rates:
+            message = f"`budget.dollars` never stops a run while `rates` says nothing of `{name}`"
+            hint = f"add `rates.{name}.dollars_per_million_completion_tokens`"
+            yield Diagnostic("missing-rates", message, loaded.span("budget", "dollars"), hint)
 
 
 def _pins(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:

@@ -33,7 +33,8 @@ class _Missing(StrictUndefined):
         if owner is missing or not hasattr(owner, "__dict__"):
             return f"there is no `{name}`"
         hint = did_you_mean(name, vars(owner))
-        return f"a {type(owner).__name__.lower()} has no `{name}`" + (f"; {hint}" if hint else "")
+        kind = type(owner).__name__.lower()
+        return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} has no `{name}`" + (f"; {hint}" if hint else "")
 
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(

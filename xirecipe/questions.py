@@ -10,7 +10,7 @@ from xirecipe.models.requests import Request
 from xirecipe.prompts import TemplateError, render
 from xirecipe.recipe.generation import Generate, Judge, Likelihood, Rubric
 from xirecipe.sentences import cut_at_sentence
-from xirecipe.stage import Stage
+from xirecipe.stage import Exemplar, Stage
 from xirecipe.tables import Row
 
 
@@ -19,9 +19,10 @@ def generate_requests(stage: Stage, rows: Iterable[Row]) -> Iterator[tuple[Row, 
     config = stage.config
     assert isinstance(config, Generate)
     prompt = stage.prompts[config.prompt]
+    exemplars = [Exemplar(pair.instruction, pair.response) for pair in stage.exemplars]
     for row in rows:
         shown = cut_at_sentence(row["text"], config.max_prompt_chars, stage.language.sentence_enders)
-        text = _render(config.prompt, prompt, stage, {**row, "text": shown, "exemplars": stage.exemplars})
+        text = _render(config.prompt, prompt, stage, {**row, "text": shown, "exemplars": exemplars})
         for draw in range(config.draws):
             yield {**row, "draw": draw}, Request("complete", text, config.sampling, draw)
 

@@ -79,6 +79,10 @@ def _make(
     begun = time.monotonic()
     inputs = {s.kind: store.artifact(s.kind, s.fingerprint) for s in stage.inputs}
     with explained(artifact.folder):
+        # What was made from the rows that are made again is no longer true, last stage first: a kill in between leaves
+        # nothing done that hangs on something undone.
+        for later in reversed(plan.stages[plan.stages.index(stage) + 1 :]):
+            store.artifact(later.kind, later.fingerprint).manifest_path.unlink(missing_ok=True)
         store.start(artifact)
         work = Work(stage, inputs, artifact, store, settings, lambda progress: report(stage, progress), budget)
         outcome = run_stage(work)

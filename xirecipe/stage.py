@@ -38,6 +38,14 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Exemplar:
+    """A seed pair as a prompt sees it. Without its id: what a prompt can read is what is hashed."""
+
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage: its section of the recipe and everything else its rows hang on, already read."""
 

@@ -130,7 +130,7 @@ class Store:
         marker = self.root / "layout"
         if not marker.exists():
             return
-        found = marker.read_text(encoding="utf-8").strip()
+        found = marker.read_text(encoding="utf-8", errors="replace").strip()
         if found != str(LAYOUT):
             raise user_error(
                 "other-store",
@@ -180,6 +180,7 @@ def explained(path: Path) -> Iterator[None]:
         errno.ENOSPC: ("disk-full", "no space left on the disk"),
         errno.EDQUOT: ("disk-full", "the disk quota is used up"),
         errno.EACCES: ("no-permission", "no permission to write"),
+        errno.ENOENT: ("no-folder", "the folder cannot be made there"),
         errno.EROFS: ("no-permission", "the file system is read-only"),
         errno.ENOTDIR: ("not-a-folder", "a file stands where a folder is wanted"),
         errno.EEXIST: ("not-a-folder", "a file stands where a folder is wanted"),

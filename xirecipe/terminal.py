@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    made = Console(stderr=stderr, highlight=False)
+    # A pipe has no width: whoever reads it wants whole lines.
+    made.soft_wrap = not made.is_terminal
+    return made
 
 
 def table(*columns: str, title: str | None = None) -> Table:

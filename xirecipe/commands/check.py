@@ -37,7 +37,7 @@ def run_check(paths: Sequence[Path], how: str) -> int:
 
 def check_file(path: Path, sources: Sources) -> list[Diagnostic]:
     """Everything wrong with one recipe, under all its profiles, or one language file."""
-    if path.parent.name == "languages":
+    if path.resolve().parent.name == "languages":
         _, diagnostics, texts = load_language(path)
         sources.texts |= texts.texts
         return diagnostics

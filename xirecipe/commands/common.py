@@ -29,6 +29,7 @@ def open_session(recipe: Path, profile: str | None, overrides: Sequence[str], li
     """Compile a recipe. Raises BrokenRecipe with every mistake."""
     settings = settings_module.from_environment()
     store = Store(settings.store)
+    store.check_layout()
     plan = compile_recipe(recipe, profile, overrides, limit, store.root / "hashes.json")
     return Session(plan, store, settings)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from xirecipe import tables
-from xirecipe.columns import STAGES, StageKind
+from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
 from xirecipe.diagnostics import did_you_mean, user_error
 from xirecipe.selecting import select_rows
@@ -98,6 +98,9 @@ def run_rejects(
     if as_json:
         print(json.dumps({"reasons": counts, "rows": rows}, ensure_ascii=False, indent=2))
         return 0
+    if not counts:
+        print("nothing was dropped")
+        return 0
     lines = table("reason", ">rows")
     for name, n in counts.items():
         if reason in (None, name):
@@ -134,8 +137,8 @@ def _try(
         }
     for text in tries:
         if text.startswith("corpus.filters."):
-            key, _, value = text.removeprefix("corpus.filters.").partition("=")
-            result[key] = _try_filter(session, key, float(value))
+            key = text.removeprefix("corpus.filters.").partition("=")[0]
+            result[key] = _try_filter(session, key, _threshold(session, key), _threshold(other, key))
     if as_json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:
@@ -143,14 +146,47 @@ def _try(
     return 0
 
 
-def _try_filter(session: Session, reason: str, threshold: float) -> dict[str, Any]:
-    """Of the documents this threshold dropped, how many another one would let pass to the filters after it."""
-    rows = list(_rejected(session, "corpus", reason))
-    smallest = reason.rpartition(".")[2].startswith("min_")
-    passing = [
-        r for r in rows if r["value"] is not None and (r["value"] >= threshold if smallest else r["value"] <= threshold)
-    ]
-    return {"dropped_before": len(rows), "would_pass": len(passing), "come": [_shown(row) for row in passing]}
+#: Thresholds whose value is known of kept documents too, so that a stricter one can be tried.
+_MEASURED: dict[str, Callable[[Row], float]] = {
+    "length.min_chars": lambda row: len(row["text"]),
+    "length.max_chars": lambda row: len(row["text"]),
+    "language.min_score": lambda row: row["language_score"],
+}
+
+
+def _threshold(session: Session, key: str) -> float:
+    """The number at `corpus.filters.<key>`. Raises UserError where there is none to compare with."""
+    value: Any = session.plan.recipe.corpus.filters
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        hint = "one number can be tried, such as `--try corpus.filters.length.min_chars=200`"
+        raise user_error("cannot-try", f"`corpus.filters.{key}` is not a number", hint=hint)
+    return float(value)
+
+
+def _try_filter(session: Session, key: str, old: float, new: float) -> dict[str, Any]:
+    """Documents that another threshold would let pass to the filters after it, and kept ones it would drop."""
+    corpus = _artifact(session, session.plan.stage("corpus"))
+    if not corpus.done:
+        raise user_error("not-run", "no document has been read yet", hint=command_line(session.plan, "run"))
+
+    def passes(value: float | None) -> bool:
+        return value is not None and (value >= new if key.rpartition(".")[2].startswith("min_") else value <= new)
+
+    dropped = list(_rejected(session, "corpus", key))
+    come = [row for row in dropped if passes(row["value"])]
+    go: list[Row] = []
+    if key in _MEASURED:
+        go = [row for row in tables.read(corpus.data) if not passes(_MEASURED[key](row))]
+    elif not passes(old):
+        message = f"`{key}` was not stored for kept documents, so a stricter one cannot be tried"
+        raise user_error("cannot-try", message, hint="`xirecipe run --to corpus --set corpus.filters....`")
+    return {
+        "dropped_before": len(dropped),
+        "come": [_shown(row) for row in come],
+        "go": [_shown(row) for row in go],
+    }
 
 
 def _print_try(result: dict[str, Any]) -> None:
@@ -160,8 +196,8 @@ def _print_try(result: dict[str, Any]) -> None:
             out.print(f"select: {found['rows_before']:,} rows before, {found['rows_after']:,} after", markup=False)
         else:
             out.print(
-                f"{name}: {found['would_pass']:,} of the {found['dropped_before']:,} documents it dropped would pass; "
-                "the filters after it have not seen them",
+                f"{name}: {len(found['come']):,} of the {found['dropped_before']:,} documents it dropped would pass it "
+                f"(the filters after it have not seen them); {len(found['go']):,} kept ones would go",
                 markup=False,
             )
         for word in ("come", "go"):
@@ -256,9 +292,7 @@ def _print_trace(document_id: str, steps: Sequence[dict[str, Any]]) -> None:
             decided = f": {step['reason']}{value}{limit} {step.get('detail', '')}".rstrip()
         out.print(f"\n{step['stage']}{draw}: {step['outcome']}{decided}", markup=False)
         key = f"{step.get('draw')}"
-        hidden = {"stage", "outcome", "draw", "document_id", "reason", "value", "threshold", "detail", *STAGES} - {
-            "cluster"
-        }
+        hidden = {"stage", "outcome", "draw", "document_id", "reason", "value", "threshold", "detail"}
         for name, value in step.items():
             if name not in hidden and before.get(f"{key}/{name}", before.get(f"None/{name}")) != value:
                 out.print(f"  {name}: {' '.join(str(value).split())}", markup=False)

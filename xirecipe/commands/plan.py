@@ -49,14 +49,24 @@ def _print(costs: Sequence[StageCost]) -> None:
     if not running:
         out.print("everything is done; `xirecipe run` would do nothing")
         return
-    calls = [cost.calls for cost in running]
-    at_least = "at least " if any(call is None for call in calls) else ""
-    paid = sum(cost.paid for cost in running)
-    out.print(
-        f"\n{len(running)} of {len(costs)} stages would run: {at_least}{sum(call or 0 for call in calls):,} "
-        f"model calls, {paid:,} answers already paid for",
-        soft_wrap=True,
-    )
+    asking = [cost for cost in running if cost.stage.model]
+    parts = [
+        f"{_total([c.calls for c in asking])} model calls",
+        f"{_total([c.tokens for c in asking])} tokens",
+        f"${_total([c.dollars for c in asking], '.2f')}",
+        f"{_total([c.paid for c in asking])} answers already paid for",
+    ]
+    out.print(f"\n{len(running)} of {len(costs)} stages would run: {', '.join(parts)}", markup=False, soft_wrap=True)
+    if any(cost.paid is None for cost in asking):
+        out.print("calls are at most: what is already paid for is known once the stages before have run")
+
+
+def _total(numbers: Sequence[float | None], form: str = "") -> str:
+    """The sum of what is known, with ` + ?` where something is not."""
+    known = [n for n in numbers if n is not None]
+    if numbers and not known:
+        return "?"
+    return f"{sum(known):,{form}}" + (" + ?" if len(known) < len(numbers) else "")
 
 
 def _money(dollars: float | None) -> str:

@@ -36,11 +36,15 @@ def run_run(
             report=steps.report,
             finished=steps.finished,
         )
+    if not as_json:
+        _print_funnel(walked)
     folder = _release(session) if last in (None, "split") else None
     if as_json:
         print(json.dumps(_record(walked, folder), ensure_ascii=False, indent=2))
-    else:
-        _print(session, walked, folder)
+    elif folder:
+        out = console()
+        out.print(f"dataset and card: {os.path.relpath(folder)}", markup=False, soft_wrap=True)
+        out.print(f"look inside:      {command_line(session.plan, 'preview')}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -48,12 +52,15 @@ def release_folder(session: Session) -> Path:
     """Where `run` puts the finished dataset: beside the store's artifacts, by name, version and profile."""
     plan = session.plan
     parts = [plan.recipe.name, plan.recipe.version, *([plan.profile] if plan.profile else [])]
+    if plan.limit is not None or plan.overrides:
+        # A trial must not stand where the recipe's own dataset stands.
+        parts.append(plan.stages[-1].fingerprint[:8])
     return session.store.root / "releases" / "-".join(parts)
 
 
 def _release(session: Session) -> Path:
     folder = release_folder(session)
-    if is_current(session.plan, folder):
+    if is_current(session.plan, session.store, folder):
         return folder
     from xirecipe.hub.folder import write_release
 
@@ -61,7 +68,7 @@ def _release(session: Session) -> Path:
         return write_release(session.plan, session.store, folder)
 
 
-def _print(session: Session, walked: Sequence[StageDone], folder: Path | None) -> None:
+def _print_funnel(walked: Sequence[StageDone]) -> None:
     out = console()
     made = [done for done in walked if done.made]
     if not made:
@@ -82,9 +89,6 @@ def _print(session: Session, walked: Sequence[StageDone], folder: Path | None) -
         for reason, n in reasons:
             why.add_row(reason, f"{n:,}")
         out.print(why)
-    if folder:
-        out.print(f"dataset and card: {os.path.relpath(folder)}", markup=False, soft_wrap=True)
-        out.print(f"look inside:      {command_line(session.plan, 'preview')}", markup=False, soft_wrap=True)
 
 
 def _record(walked: Sequence[StageDone], folder: Path | None) -> dict[str, object]:

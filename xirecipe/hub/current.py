@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xirecipe.fingerprint import digest
 from xirecipe.plan import Plan
+from xirecipe.store import Store
 
 MANIFEST = "provenance/manifest.json"
 
@@ -17,15 +18,19 @@ def recipe_digest(plan: Plan) -> str:
     return digest(plan.recipe.model_dump(mode="json"))
 
 
-def is_current(plan: Plan, folder: Path) -> bool:
-    """Whether `folder` holds this very plan: its recipe, its files, its fingerprints. Does not open the data."""
+def is_current(plan: Plan, store: Store, folder: Path) -> bool:
+    """Whether `folder` holds this very plan as it was last run: recipe, files, stages. Does not open the data."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        made = [
+            (stage.fingerprint, store.artifact(stage.kind, stage.fingerprint).manifest().finished)
+            for stage in plan.stages
+        ]
         files = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in plan.files.items()}
         return (
             (folder / "README.md").exists()
             and manifest["recipe_digest"] == recipe_digest(plan)
-            and [stage["fingerprint"] for stage in manifest["stages"]] == [s.fingerprint for s in plan.stages]
+            and [(stage["fingerprint"], stage["finished"]) for stage in manifest["stages"]] == made
             and all(manifest["files"].get(f"recipe/{path}") == found for path, found in files.items())
         )
     except (OSError, ValueError, KeyError, TypeError):

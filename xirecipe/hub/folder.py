@@ -30,9 +30,11 @@ def write_release(plan: Plan, store: Store, to: Path) -> Path:
     """
     facts = collect(plan, store)
     if not facts.rows:
-        hint = "see where they went: `xirecipe rejects`"
+        hint = "see where they went with `xirecipe rejects` and the same arguments"
         raise user_error("empty-release", f"{plan.recipe.name}: no row is left to release", hint=hint)
     target = to.resolve()
+    if not target.name:
+        raise user_error("not-a-folder", f"{to} cannot be a release folder", hint="name a folder of its own")
     with explained(target):
         _recover(target)
         existing = _release_at(target, plan)
