@@ -71,7 +71,7 @@ def plan(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 when something would run.")] = False,
     json: Json = False,
 ) -> None:
-    """Stages, what is done, what would run and why, and what it would cost."""
+    """What is done, what would run and why, and the cost."""
     from xirecipe.commands.plan import run_plan_command
 
     raise typer.Exit(run_plan_command(recipe, profile, set or [], limit, exit_code, json))
@@ -87,7 +87,7 @@ def run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run stages with failed rows again.")] = False,
     json: Json = False,
 ) -> None:
-    """Make the dataset: run what is missing, then write the release folder."""
+    """Make the dataset: run what is missing, then release it."""
     from xirecipe.commands.run import run_run
 
     raise typer.Exit(run_run(recipe, profile, set or [], limit, to, retry_failed, json))
@@ -95,7 +95,7 @@ def run(
 
 @app.command()
 def verify(recipe: RecipePath, profile: Profile = None, set: Overrides = None, limit: Limit = None) -> None:
-    """Check a finished run: rows add up at every stage, counts and manifests agree, the release folder loads."""
+    """Does a finished run add up, and does its release load?"""
     from xirecipe.commands.verify import run_verify
 
     raise typer.Exit(run_verify(recipe, profile, set or [], limit))
@@ -109,7 +109,7 @@ def preview(
     set: Overrides = None,
     json: Json = False,
 ) -> None:
-    """A few rows with every column, and the dropped ones with their reasons."""
+    """A few rows, and dropped ones with their reasons."""
     from xirecipe.commands.look import run_preview
 
     raise typer.Exit(run_preview(recipe, n, profile, set or [], json))
@@ -124,7 +124,7 @@ def trace(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """One document's way through the stages: kept, or dropped where and why."""
+    """One document and what each stage did with it."""
     from xirecipe.commands.look import run_trace
 
     raise typer.Exit(run_trace(recipe, document_id, profile, set or [], limit, json))
@@ -145,7 +145,7 @@ def rejects(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Dropped and failed rows, with the value and the threshold that decided."""
+    """Dropped and failed rows, and what decided."""
     from xirecipe.commands.look import run_rejects
 
     raise typer.Exit(run_rejects(recipe, stage, reason, sample, try_ or [], profile, set or [], limit, json))
@@ -167,7 +167,7 @@ def release(
     set: Overrides = None,
     limit: Limit = None,
 ) -> None:
-    """Write a finished dataset as a folder laid out exactly as a Hub dataset repository."""
+    """Write the dataset as a Hub repository in a folder."""
     from xirecipe.commands.publish import run_release
 
     raise typer.Exit(run_release(recipe, to, profile, set or [], limit))
@@ -179,7 +179,7 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 when they are not fresh.")] = False,
     directory: Annotated[Path, typer.Option("--dir", help="Where the schemas lie.")] = Path("schemas"),
 ) -> None:
-    """JSON Schemas of recipe, language file and manifest, for editors."""
+    """JSON Schemas for editors."""
     from xirecipe.commands.schema import run_schema
 
     raise typer.Exit(run_schema(directory, write=write, check=check))

@@ -15,6 +15,7 @@ from xirecipe.plan import Plan
 from xirecipe.recipe.corpus import FileSource
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
+from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
 from xirecipe.store import write_whole
 
@@ -105,7 +106,7 @@ def _content(recipe: Recipe, root: Path, hashes: Path | None) -> dict[str, str]:
             path = root / source.path
             try:
                 if path.is_dir():
-                    files = [p for p in sorted(path.rglob("*")) if p.is_file()]
+                    files = source_files(root, source)
                     found[f"source:{name}"] = digest([[p.relative_to(path).as_posix(), content(p)] for p in files])
                 else:
                     found[f"source:{name}"] = content(path)

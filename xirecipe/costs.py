@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from xirecipe import tables
 from xirecipe.diagnostics import UserError, shortened
 from xirecipe.fingerprint import differences
@@ -17,6 +20,7 @@ from xirecipe.questions import generate_requests, judge_requests
 from xirecipe.recipe.corpus import Corpus, FileSource
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.models import Rates
+from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
 from xirecipe.store import Manifest, Store
 
@@ -167,13 +171,13 @@ def _documents(stage: Stage) -> int | None:
     total = 0
     for source in stage.config.sources.values():
         if isinstance(source, FileSource):
-            path = stage.root / source.path
-            files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-            for file in files:
+            for file in source_files(stage.root, source):
                 if source.format == "parquet":
-                    import pyarrow.parquet as pq
-
-                    total += pq.ParquetFile(file).metadata.num_rows
+                    try:
+                        total += pq.ParquetFile(file).metadata.num_rows
+                    except (OSError, pa.ArrowException):
+                        # A broken file: the run says what is wrong with it.
+                        return stage.limit
                 elif file.suffix in (".gz", ".zst"):
                     return stage.limit
                 else:

@@ -15,6 +15,7 @@ from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
+from xirecipe.source_files import source_files
 from xirecipe.stage import Exemplar
 from xirecipe.yaml import Path_
 
@@ -147,7 +148,7 @@ def _corpus(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
             yield Diagnostic("missing-corpus", f"{shown} is neither a file nor a folder", span)
         elif path.is_file() and path.stat().st_size == 0:
             yield Diagnostic("empty-corpus", f"{shown} is empty", span)
-        elif path.is_dir() and not any(path.rglob(f"*.{source.format}*")):
+        elif path.is_dir() and not source_files(loaded.root, source):
             yield Diagnostic("empty-corpus", f"{shown} has no *.{source.format} file", span)
 
 

@@ -155,3 +155,11 @@ def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
     run.send_signal(signal.SIGKILL)
     run.wait()
     wait_until(lambda: not processes_about(stand_in), 5)
+
+
+@pytest.mark.parametrize("arguments", ["--revision main", "--dtype=float16", "--model other", "-q awq", "--seed 3"])
+def test_settings_cannot_change_what_the_recipe_pins(arguments: str) -> None:
+    model = VllmModel(engine="vllm", model="m/m", revision="a" * 40, license="apache-2.0")
+    with pytest.raises(FatalModelError, match="changes answers"):
+        command(model, Settings(vllm_arguments=arguments), 8000)
+    assert "--tensor-parallel-size" in command(model, Settings(vllm_arguments="--tensor-parallel-size 2"), 8000)

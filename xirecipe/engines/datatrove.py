@@ -74,6 +74,13 @@ def run_corpus(work: Work) -> Outcome:
         except HubUnreachable as error:
             raise user_error("hub-unreachable", f"reading from the Hub stopped: {error}", hint=HUB_HINT) from None
     outcome = _gathered(work, folders, tasks=len(shards), total=total)
+    if outcome.failed and not outcome.kept and not outcome.dropped:
+        first = next(tables.read(work.output.failed))
+        raise user_error(
+            "broken-file",
+            f"none of {total:,} rows could be read; the first: {first['reason']}, {first['detail']}",
+            hint="is `format` right, and the file UTF-8?",
+        )
     shutil.rmtree(engine)
     outcome.facts["seconds"] = round(monotonic() - started, 2)
     return outcome

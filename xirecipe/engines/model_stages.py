@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -86,15 +87,16 @@ def run_judge(work: Work) -> Outcome:
 
 
 def rubric_score(answer: Answer, levels: dict[str, float]) -> tuple[float | None, str]:
-    """Mean level under the label probabilities; else the first label in the text; None where neither is there."""
+    """Mean level under the label probabilities; else the one label in the text; None for none or several."""
     if answer.label_log_probs:
         weights = {label: math.exp(p) for label, p in answer.label_log_probs.items() if label in levels}
         total = sum(weights.values())
         if total > 0:
             return sum(levels[label] * weight for label, weight in weights.items()) / total, "log_probabilities"
-    found = {answer.text.find(label): label for label in sorted(levels, key=len) if label in answer.text}
-    if found:
-        return levels[found[min(found)]], "text"
+    # A word of its own: not the 1 of 10, of 1.5 or of 1/3.
+    found = [n for n in levels if re.search(rf"(?<![\w.,/]){re.escape(n)}(?![\w/]|[.,]\d)", answer.text)]
+    if len(found) == 1:
+        return levels[found[0]], "text"
     return None, "unparsable"
 
 

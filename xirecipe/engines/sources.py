@@ -15,6 +15,7 @@ from datatrove.io import get_datafolder
 from xirecipe.diagnostics import UserError, user_error
 from xirecipe.engines.readers import CsvRows, JsonlRows, ParquetRows, Piece, Row, Rows, Shard, zstd_library
 from xirecipe.recipe.corpus import FileSource, HubSource
+from xirecipe.source_files import source_files
 
 HUB_HINT = "check `repository`, `revision` and `files`, the network, and HF_TOKEN where the dataset is gated"
 
@@ -135,9 +136,9 @@ def reader(name: str, source: FileSource | HubSource, root: Path) -> Rows:
             return HubRows(name, source, folder, files)
         case FileSource():
             path = root / source.path
-            folder = get_datafolder(str(path if path.is_dir() else path.parent))
-            files = tuple(folder.list_files()) if path.is_dir() else (path.name,)
-            files = tuple(file for file in files if not any(part.startswith(".") for part in Path(file).parts))
+            base = path if path.is_dir() else path.parent
+            folder = get_datafolder(str(base))
+            files = tuple(file.relative_to(base).as_posix() for file in source_files(root, source))
             kinds: dict[str, Callable[..., Rows]] = {"jsonl": JsonlRows, "parquet": ParquetRows, "csv": CsvRows}
             return kinds[source.format](name, source, folder, files)
 

@@ -24,7 +24,8 @@ def answer_of(reply: Reply) -> Answer:
     text = choice["message"].get("content") if "message" in choice else choice["text"]
     usage = reply.get("usage") or {}
     return Answer(
-        text=text or "",
+        # Half a surrogate pair is no text and could not be written down.
+        text=(text or "").encode("utf-8", "replace").decode(),
         finish_reason=choice.get("finish_reason") or "stop",
         prompt_tokens=usage.get("prompt_tokens") or 0,
         completion_tokens=usage.get("completion_tokens") or 0,

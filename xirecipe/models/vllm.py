@@ -35,8 +35,18 @@ def command(model: VllmModel, settings: Settings, port: int, python: str = sys.e
         "--host": "127.0.0.1",
         "--port": port,
     }
+    own = shlex.split(settings.vllm_arguments)
+    pinned = {*options, "--tokenizer", "--served-model-name", "--seed", "-q"} - {"--host", "--port"}
+    for argument in own:
+        if argument.partition("=")[0] in pinned:
+            # With argparse the last one wins, and answers would be logged under an identity that did not give them.
+            raise FatalModelError(
+                "bad-setting",
+                f"XIRECIPE_VLLM_ARGUMENTS may not set `{argument}`: it changes answers",
+                "what changes answers belongs under `models:` in the recipe",
+            )
     given = [str(part) for option in options.items() if option[1] is not None for part in option]
-    return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *shlex.split(settings.vllm_arguments)]
+    return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *own]
 
 
 def require_vllm() -> None:

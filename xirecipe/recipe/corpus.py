@@ -24,7 +24,7 @@ class FileSource(SourceFacts):
 
     format: Literal["jsonl", "parquet", "csv"]
     path: str
-    """A file, or a folder whose files are all read. Relative to the file that names it."""
+    """A file, or a folder whose files are all read. Relative to the recipe's folder."""
 
 
 class HubSource(SourceFacts):

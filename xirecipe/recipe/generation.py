@@ -14,7 +14,7 @@ class Exemplars(Section):
     """Human-written pairs shown in the prompt."""
 
     seed: str
-    """A JSON-lines file of pairs: `id`, `instruction`, `response`. Relative to the file that names it."""
+    """A JSON-lines file of pairs: `id`, `instruction`, `response`. Relative to the recipe's folder."""
     license: str
     count: PositiveInt = 3
     choice: Literal["fixed", "random"] = "fixed"

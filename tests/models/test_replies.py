@@ -1,0 +1,12 @@
+"""Replies of servers become answers."""
+
+from __future__ import annotations
+
+import json
+
+from xirecipe.models.replies import answer_of
+
+
+def test_half_a_surrogate_pair_in_a_reply_becomes_text_that_can_be_written_down() -> None:
+    reply = json.loads('{"choices": [{"message": {"content": "Write about \\ud83d"}, "finish_reason": "length"}]}')
+    assert answer_of(reply).text == "Write about ?"

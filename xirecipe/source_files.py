@@ -1,0 +1,25 @@
+"""Which files a local source is made of: one answer for hashing, counting, checking and reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xirecipe.recipe.corpus import FileSource
+
+#: What may stand behind the format's own ending; the reader decompresses by it.
+_COMPRESSION = ("", ".gz", ".zst", ".bz2", ".xz")
+
+
+def source_files(root: Path, source: FileSource) -> list[Path]:
+    """The files of a source, sorted by their path: the one it names, or those of its format anywhere in its folder.
+
+    Of a folder counts what is named `*.{format}`, also compressed (`web.jsonl.gz`); hidden files and what lies in
+    hidden folders do not. Empty where there is none, also where `source.path` is missing. `root`: the recipe's folder.
+    """
+    path = root / source.path
+    if path.is_file():
+        return [path]
+    endings = tuple(f".{source.format}{ending}" for ending in _COMPRESSION)
+    found = [file for file in path.rglob("*") if file.name.lower().endswith(endings) and file.is_file()]
+    visible = [file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+    return sorted(visible, key=lambda file: file.relative_to(path).as_posix())
