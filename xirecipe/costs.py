@@ -178,7 +178,7 @@ def _documents(stage: Stage) -> int | None:
                     except (OSError, pa.ArrowException):
                         # A broken file: the run says what is wrong with it.
                         return stage.limit
-                elif file.suffix in (".gz", ".zst"):
+                elif file.suffix.lower() in (".gz", ".zst"):
                     return stage.limit
                 else:
                     with file.open("rb") as lines:

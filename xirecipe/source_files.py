@@ -7,7 +7,7 @@ from pathlib import Path
 from xirecipe.recipe.corpus import FileSource
 
 #: What may stand behind the format's own ending; the reader decompresses by it.
-_COMPRESSION = ("", ".gz", ".zst", ".bz2", ".xz")
+_COMPRESSION = ("", ".gz", ".zst")
 
 
 def source_files(root: Path, source: FileSource) -> list[Path]:

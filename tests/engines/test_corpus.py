@@ -224,6 +224,21 @@ def test_a_corpus_that_is_not_there_is_the_users_to_mend(corpus: Run, tmp_path: 
         corpus({"web": {"path": path}})
     assert code(caught) == expected
     assert caught.value.diagnostics[0].hint
+    assert str(caught.value).count("source `web`") == 1
+
+
+def test_a_file_of_another_format_throughout_ends_the_run_and_shows_its_first_row(corpus: Run, jsonl: Write) -> None:
+    jsonl("web.jsonl", [b"id,text", b"1,Habari", b"2,Karibu"])
+    with pytest.raises(UserError, match=r"none of 3 rows could be read; the first: .*web\.jsonl:1") as caught:
+        corpus(WEB)
+    assert code(caught) == "broken-file"
+    assert "format" in (caught.value.diagnostics[0].hint or "")
+
+
+def test_files_of_other_formats_in_a_folder_are_no_rows(corpus: Run, jsonl: Write, tmp_path: Path) -> None:
+    jsonl("web/a.jsonl", [{"text": KEPT}])
+    (tmp_path / "web" / "README.md").write_text("About these texts")
+    assert corpus({"web": {"path": "web"}}).outcome.asked == 1
 
 
 def test_a_file_that_names_its_columns_must_have_the_texts(corpus: Run, tmp_path: Path) -> None:

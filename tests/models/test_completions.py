@@ -121,3 +121,9 @@ def test_a_requests_key_hangs_on_everything_that_changes_the_answer() -> None:
 def test_a_request_survives_its_payload() -> None:
     request = Request("complete", "Habari", Sampling(stop=("\n",), top_k=3), 2, ("3", "2"), "x")
     assert Request.from_payload(json.loads(json.dumps(request.payload()))) == request
+
+
+def test_half_a_surrogate_pair_that_a_model_wrote_does_not_stop_the_log(tmp_path: Path) -> None:
+    with CompletionLog(tmp_path, IDENTITY) as log:
+        log.append(key_of(1), Answer("Andika \ud83d"))
+        assert log.get(key_of(1)) == Answer("Andika ?")

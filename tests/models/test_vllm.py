@@ -157,9 +157,25 @@ def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
     wait_until(lambda: not processes_about(stand_in), 5)
 
 
-@pytest.mark.parametrize("arguments", ["--revision main", "--dtype=float16", "--model other", "-q awq", "--seed 3"])
+@pytest.mark.parametrize("arguments", [
+    "--revision main", "--dtype=float16", "--model other", "-q awq", "-qawq", "--seed 3", "--max_model_len 9",
+    "--max-model 9", "--served-model-name=x", "--tokenizer t", "--tokenizer-revision main", "--quantization awq",
+])  # fmt: skip
 def test_settings_cannot_change_what_the_recipe_pins(arguments: str) -> None:
     model = VllmModel(engine="vllm", model="m/m", revision="a" * 40, license="apache-2.0")
-    with pytest.raises(FatalModelError, match="changes answers"):
+    with pytest.raises(FatalModelError, match=r"XIRECIPE_VLLM_ARGUMENTS .* changes answers") as caught:
         command(model, Settings(vllm_arguments=arguments), 8000)
-    assert "--tensor-parallel-size" in command(model, Settings(vllm_arguments="--tensor-parallel-size 2"), 8000)
+    assert caught.value.code == "bad-setting"
+
+
+def test_the_hint_names_the_recipes_key_for_what_a_setting_may_not_say() -> None:
+    model = VllmModel(engine="vllm", model="m/m", revision="a" * 40, license="apache-2.0")
+    with pytest.raises(FatalModelError) as caught:
+        command(model, Settings(vllm_arguments="--max-model-len 9"), 8000)
+    assert "models.<name>.max_model_tokens" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("arguments", ["--tensor-parallel-size 2", "--max-num-seqs=8", "--port 1 -O3"])
+def test_settings_may_say_what_does_not_change_answers(arguments: str) -> None:
+    model = VllmModel(engine="vllm", model="m/m", revision="a" * 40, license="apache-2.0")
+    assert command(model, Settings(vllm_arguments=arguments), 8000)[-len(arguments.split()) :] == arguments.split()

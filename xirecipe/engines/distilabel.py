@@ -29,7 +29,7 @@ from xirecipe.engines.lifecycle import in_process, leash, server_of, watch_worke
 from xirecipe.engines.vllm_engine import IN_FLIGHT, VllmEngine, engine_options
 from xirecipe.models.client import Client, client_for
 from xirecipe.models.embedded_client import EmbeddedClient, groups
-from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
+from xirecipe.models.requests import FatalModelError, Request
 from xirecipe.models.vllm import require_vllm
 from xirecipe.recipe.models import EmbeddedModel, VllmModel
 
@@ -152,9 +152,7 @@ class ClientLLM(Recording, AsyncLLM):
                 return NOT_ASKED
             await asyncio.sleep(0.02)
         client: Client = self._client
-        outcome = await client.answer(self.recorder.request(offset))
-        self.recorder.record(key, outcome)
-        return _word(outcome)
+        return self.recorder.record(key, await client.answer(self.recorder.request(offset)))
 
 
 class EmbeddedLLM(Recording):
@@ -186,8 +184,7 @@ class EmbeddedLLM(Recording):
                 answers = self._client.answer_together([request for _, request in members])
                 with turn:
                     for (key, _), outcome in zip(members, answers, strict=True):
-                        self.recorder.record(key, outcome)
-                        outcomes[key] = _word(outcome)
+                        outcomes[key] = self.recorder.record(key, outcome)
                 group = group[len(members) :]
 
         try:
@@ -225,26 +222,18 @@ class VllmLLM(Recording, vLLM):
         outcomes: dict[str, str] = {}
         recorder, engine = self.recorder, self._engine
 
-        def record(key: str, outcome: Answer | Failure) -> None:
-            recorder.record(key, outcome)
-            outcomes[key] = _word(outcome)
-
         try:
             waiting = list(reversed(inputs))
             while engine is not None and ((waiting and not recorder.stopped) or engine.in_flight):
                 while waiting and engine.in_flight < IN_FLIGHT and recorder.start():
                     key, offset = waiting.pop()
                     if failure := engine.add(key, recorder.request(offset)):
-                        record(key, failure)
+                        outcomes[key] = recorder.record(key, failure)
                 for key, answer in engine.step():
-                    record(key, answer)
+                    outcomes[key] = recorder.record(key, answer)
         except Exception as error:
             recorder.broken(error)
         return [_generation(outcomes.get(key, NOT_ASKED)) for key, _ in inputs]
-
-
-def _word(outcome: Answer | Failure) -> str:
-    return outcome.reason if isinstance(outcome, Failure) else "answered"
 
 
 def _generation(outcome: str) -> dict[str, Any]:

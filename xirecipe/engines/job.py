@@ -152,16 +152,17 @@ class Recorder:
             allowed += 1
         return allowed
 
-    def record(self, key: str, outcome: Answer | Failure) -> None:
-        """Keep the outcome of a request that was started, before anything else can happen."""
+    def record(self, key: str, outcome: Answer | Failure) -> str:
+        """Keep the outcome of a request that was started, before anything else can happen. Returns it in a word."""
         self._in_flight -= 1
         if isinstance(outcome, Answer):
             self._log.append(key, outcome)
             if self._job.spending:
                 self._job.spending.add(self._job.name, 1, outcome.prompt_tokens, outcome.completion_tokens)
-        else:
-            line = json.dumps({"key": key, **asdict(outcome)}, ensure_ascii=False) + "\n"
-            self._failures.write(line.encode())
+            return "answered"
+        line = json.dumps({"key": key, **asdict(outcome)}, ensure_ascii=False) + "\n"
+        self._failures.write(line.encode())
+        return outcome.reason
 
     def fatal(self, error: FatalModelError) -> None:
         """Stop asking: no further request can succeed."""

@@ -70,9 +70,7 @@ def opened(sources: dict[str, FileSource | HubSource], root: Path, limit: int | 
                 raise FileNotFoundError("there is no file in it")
             cut = list(_cut(found, done, left))
             if not cut:
-                raise user_error(
-                    "empty-corpus", f"source `{name}` ({_shown(source)}) has no rows", hint="remove it, or fill it"
-                )
+                raise user_error("empty-corpus", f"{_shown(source)} has no rows", hint="remove it, or fill it")
             readers.append(found)
             shards += cut
     for found in readers:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import replace
 from typing import Any
 
 from xirecipe.models.replies import label_log_probs
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.models.server import TOP_TOKENS
+from xirecipe.models.vllm import own_arguments
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
 
@@ -82,7 +82,7 @@ def engine_options(model: VllmModel, settings: Settings) -> dict[str, Any]:
 
     parser = EngineArgs.add_cli_args(FlexibleArgumentParser())
     defaults = vars(parser.parse_args([]))
-    given = vars(parser.parse_args(shlex.split(settings.vllm_arguments)))
+    given = vars(parser.parse_args(own_arguments(settings)))
     options = {name: value for name, value in given.items() if value != defaults[name]}
     if model.max_model_tokens is not None:
         options["max_model_len"] = model.max_model_tokens

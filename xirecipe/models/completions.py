@@ -76,7 +76,7 @@ class CompletionLog:
             b'{"key":"'
             + key.encode("ascii")
             + b'",'
-            + json.dumps({"answer": asdict(answer)}, ensure_ascii=False).encode()[1:]
+            + json.dumps({"answer": asdict(answer)}, ensure_ascii=False).encode("utf-8", "replace")[1:]
             + b"\n"
         )
         if self._writer.write(line) != len(line):

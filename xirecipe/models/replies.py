@@ -24,8 +24,7 @@ def answer_of(reply: Reply) -> Answer:
     text = choice["message"].get("content") if "message" in choice else choice["text"]
     usage = reply.get("usage") or {}
     return Answer(
-        # Half a surrogate pair is no text and could not be written down.
-        text=(text or "").encode("utf-8", "replace").decode(),
+        text=_writable(text or ""),
         finish_reason=choice.get("finish_reason") or "stop",
         prompt_tokens=usage.get("prompt_tokens") or 0,
         completion_tokens=usage.get("completion_tokens") or 0,
@@ -36,7 +35,7 @@ def error_message(text: str) -> str:
     """The server's own words in the body of an error: `error.message` of its JSON where it is that, else all of it."""
     try:
         error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
+        return _writable(str(error["message"] if isinstance(error, dict) else error))
     except (ValueError, KeyError, TypeError):
         return text
 
@@ -96,6 +95,11 @@ def score_of(reply: Reply, prompt: str, continuation: str) -> tuple[float, int] 
         if start < last and (end > first or start == first) and log_prob is not None:
             scored.append(log_prob)
     return math.fsum(scored), len(scored)
+
+
+def _writable(text: str) -> str:
+    """JSON can carry half a surrogate pair, which is no text and could not be written down; it becomes `?`."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _prompt_token(position: dict[str, Any] | None) -> tuple[str, float | None]:

@@ -11,17 +11,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_exponential,
-    wait_random,
-)
 
 from xirecipe.models.replies import Reply, answer_of, error_message, first_token_log_probs, label_log_probs, score_of
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
+from xirecipe.models.retries import TryAgain, retry_after_seconds, retrying
 from xirecipe.recipe.models import Sampling
 from xirecipe.settings import PREFIX, Settings
 
@@ -35,17 +28,8 @@ SCORE_WAYS: tuple[dict[str, Any], ...] = (
     {"max_tokens": 1, "echo": True, "logprobs": 1},
     {"max_tokens": 1, "prompt_logprobs": 0},
 )
-_BACK_OFF = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
 #: How OpenAI, vLLM, llama.cpp, SGLang and others say that prompt and answer do not fit.
 _TOO_LONG = ("context length", "context_length", "context size", "context window", "too long", "maximum input")
-
-
-class _TryAgain(Exception):
-    """An attempt that failed in a way that may pass. `wait_seconds` is the server's own wish."""
-
-    def __init__(self, failure: Failure, wait_seconds: float = 0.0, *, refused_connection: bool = False) -> None:
-        super().__init__(failure.detail)
-        self.failure, self.wait_seconds, self.refused_connection = failure, wait_seconds, refused_connection
 
 
 class ServerClient:
@@ -153,15 +137,10 @@ class ServerClient:
 
     async def _post(self, path: str, body: dict[str, Any], *, optional: bool = False) -> Reply | Failure:
         """One request with its retries. `optional`: a server may lack this path (404 is then `unsupported`)."""
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._settings.request_attempts),
-            wait=_wait,
-            retry=retry_if_exception_type(_TryAgain),
-            reraise=True,
-        )
+        call = retrying(self._settings.request_attempts)
         try:
-            return await retrying(self._attempt, path, {"model": self._model, **body}, optional)
-        except _TryAgain as error:
+            return await call(self._attempt, path, {"model": self._model, **body}, optional)
+        except TryAgain as error:
             if error.refused_connection:
                 raise self._unreachable(error.failure.detail) from None
             return error.failure
@@ -175,14 +154,14 @@ class ServerClient:
             detail = self._safe(error)
             if not self._replied:
                 raise self._unreachable(detail) from None
-            raise _TryAgain(Failure("server_error", detail), refused_connection=True) from None
+            raise TryAgain(Failure("server_error", detail), refused_connection=True) from None
         except aiohttp.InvalidURL:
             raise FatalModelError("bad-model-url", f"not a URL: {self.url}") from None
         except TimeoutError:
             seconds = self._settings.request_timeout_seconds
-            raise _TryAgain(Failure("timeout", f"no reply within {seconds:g} seconds")) from None
+            raise TryAgain(Failure("timeout", f"no reply within {seconds:g} seconds")) from None
         except aiohttp.ClientError as error:
-            raise _TryAgain(Failure("server_error", self._safe(error))) from None
+            raise TryAgain(Failure("server_error", self._safe(error))) from None
         self._replied = True
         if status == 200:
             return self._parse(text)
@@ -193,7 +172,7 @@ class ServerClient:
             reply = json.loads(text)
             answer_of(reply)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise _TryAgain(Failure("server_error", f"not a completion: {self._safe(text)}")) from None
+            raise TryAgain(Failure("server_error", f"not a completion: {self._safe(text)}")) from None
         assert isinstance(reply, dict)
         return reply
 
@@ -207,15 +186,15 @@ class ServerClient:
                 f"set {PREFIX}MODEL_KEY" if not self._key else f"check {PREFIX}MODEL_KEY",
             )
         if status == 429:
-            seconds = _seconds(wait)
+            seconds = retry_after_seconds(wait)
             if seconds > max(60.0, self._settings.request_timeout_seconds):
                 what = f"{self.url} asks to wait {seconds:,.0f} seconds"
                 raise FatalModelError("rate-limited", what, "run again then; answers are kept")
-            raise _TryAgain(Failure("server_error", detail), seconds)
+            raise TryAgain(Failure("server_error", detail), seconds)
         if optional and status in (404, 405, 501):
             return Failure("unsupported", detail)
         if status == 408 or status >= 500:
-            raise _TryAgain(Failure("server_error", detail), _seconds(wait))
+            raise TryAgain(Failure("server_error", detail), retry_after_seconds(wait))
         if status == 404 and "model" in text.lower():
             raise FatalModelError(
                 "unknown-model",
@@ -289,17 +268,3 @@ def _sampled(sampling: Sampling, draw: int) -> dict[str, Any]:
     if sampling.top_k is not None:
         body["top_k"] = sampling.top_k
     return body
-
-
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    wish = error.wait_seconds if isinstance(error, _TryAgain) else 0.0
-    return max(wish, _BACK_OFF(state))
-
-
-def _seconds(header: str) -> float:
-    """`Retry-After` in seconds. The rare form with a date falls back to our own back-off."""
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        return 0.0

@@ -21,10 +21,25 @@ from xirecipe.settings import PREFIX, Settings
 #: Loading a 70B model from a slow disk takes a quarter of an hour; more is a hang.
 START_LIMIT_SECONDS = 1_800
 _STOP_LIMIT_SECONDS = 20
+#: Arguments that would change what the recipe pins, and the model's key that is for it, where there is one.
+_PINNED = {
+    "--model": "model",
+    "--served-model-name": "model",
+    "--revision": "revision",
+    "--tokenizer": "model",
+    "--tokenizer-revision": "revision",
+    "--quantization": "quantization",
+    "--dtype": "dtype",
+    "--max-model-len": "max_model_tokens",
+    "--seed": None,  # every request carries its own, from `sampling.seed`
+}
 
 
 def command(model: VllmModel, settings: Settings, port: int, python: str = sys.executable) -> list[str]:
-    """How the server is started. Through the module: the `vllm` command fails where the package lacks metadata."""
+    """How the server is started. Through the module: the `vllm` command fails where the package lacks metadata.
+
+    Raises FatalModelError, see `own_arguments`.
+    """
     options = {
         "--model": model.model,
         "--revision": model.revision,
@@ -35,18 +50,28 @@ def command(model: VllmModel, settings: Settings, port: int, python: str = sys.e
         "--host": "127.0.0.1",
         "--port": port,
     }
-    own = shlex.split(settings.vllm_arguments)
-    pinned = {*options, "--tokenizer", "--served-model-name", "--seed", "-q"} - {"--host", "--port"}
-    for argument in own:
-        if argument.partition("=")[0] in pinned:
-            # With argparse the last one wins, and answers would be logged under an identity that did not give them.
+    given = [str(part) for option in options.items() if option[1] is not None for part in option]
+    return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *own_arguments(settings)]
+
+
+def own_arguments(settings: Settings) -> list[str]:
+    """The setting's arguments for vLLM. Raises FatalModelError for one that would change what the recipe pins.
+
+    The last of two equal arguments counts, and answers would be logged under an identity that did not give them.
+    """
+    arguments = shlex.split(settings.vllm_arguments)
+    for argument in arguments:
+        # As vLLM's parser reads them: with underscores too, cut short where that is clear, `-qawq` in one piece.
+        option = "--quantization" if argument.startswith("-q") else argument.partition("=")[0].replace("_", "-")
+        meant = next((name for name in _PINNED if option.startswith("--") and name.startswith(option)), None)
+        if meant:
+            key = _PINNED[meant]
             raise FatalModelError(
                 "bad-setting",
-                f"XIRECIPE_VLLM_ARGUMENTS may not set `{argument}`: it changes answers",
-                "what changes answers belongs under `models:` in the recipe",
+                f"{PREFIX}VLLM_ARGUMENTS may not set `{argument}`: it changes answers",
+                f"set `models.<name>.{key}` in the recipe" if key else "leave it out: the recipe pins what it changes",
             )
-    given = [str(part) for option in options.items() if option[1] is not None for part in option]
-    return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *own]
+    return arguments
 
 
 def require_vllm() -> None:

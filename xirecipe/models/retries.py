@@ -1,0 +1,45 @@
+"""When a request to a server is tried again, and after how long."""
+
+from __future__ import annotations
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
+
+from xirecipe.models.requests import Failure
+
+_BACK_OFF = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
+
+
+class TryAgain(Exception):
+    """An attempt that failed in a way that may pass. `wait_seconds` is the server's own wish."""
+
+    def __init__(self, failure: Failure, wait_seconds: float = 0.0, *, refused_connection: bool = False) -> None:
+        super().__init__(failure.detail)
+        self.failure, self.wait_seconds, self.refused_connection = failure, wait_seconds, refused_connection
+
+
+def retrying(attempts: int) -> AsyncRetrying:
+    """Calls again after TryAgain, `attempts` times in all, with a growing wait; the last TryAgain is raised."""
+    return AsyncRetrying(
+        stop=stop_after_attempt(attempts), wait=_wait, retry=retry_if_exception_type(TryAgain), reraise=True
+    )
+
+
+def retry_after_seconds(header: str) -> float:
+    """`Retry-After` in seconds. The rare form with a date falls back to our own back-off."""
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        return 0.0
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    wish = error.wait_seconds if isinstance(error, TryAgain) else 0.0
+    return max(wish, _BACK_OFF(state))
