@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -114,13 +115,13 @@ class Recording(LLM):
         self.recorder.close()
         super().unload()
 
+    @abstractmethod
     def connect(self, job: Job) -> None:
         """Get hold of the model. May raise FatalModelError: the job then ends, and nothing is asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def disconnect(self) -> None:
         """Let go of the model, if `connect` got hold of it."""
-        raise NotImplementedError
 
 
 class ClientLLM(Recording, AsyncLLM):
