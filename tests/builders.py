@@ -33,12 +33,13 @@ RECIPE: dict[str, Any] = {
     "generate": {
         "model": "writer",
         "prompt": "prompts/write.j2",
-        "exemplars": {"seed": "seed.jsonl", "license": "cc0-1.0", "count": 2},
+        "exemplars": {"choice": "fixed", "random_seed": 0, "count": 2},
     },
     "judge": {"model": "writer", "rubric": {"prompt": "prompts/rate.j2", "levels": {"3": 3, "1": 1}}},
     "select": {"min_score": 2},
     "card": {"title": "Tiny", "summary": "s", "uses": "u", "not_for": "n", "biases": "b"},
     "release": {"license": "cc0-1.0"},
+    "seed": {"path": "seed.jsonl", "license": "cc0-1.0"},
 }
 LANGUAGE: dict[str, Any] = {
     "code": "swh_Latn",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.builders import RECIPE, SEED, TEXTS, Folder, recipe_folder
-from xirecipe.columns import STAGES
+from xirecipe.columns import CORE
 from xirecipe.compile import BrokenRecipe, compile_recipe
 from xirecipe.diagnostics import UserError
 
@@ -30,7 +30,7 @@ def changed_stages(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 def from_stage(kind: str) -> list[str]:
     """A stage and all that hang on it."""
-    return list(STAGES[list(STAGES).index(kind) :])  # type: ignore[arg-type]
+    return list(CORE[list(CORE).index(kind) :])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def from_stage(kind: str) -> list[str]:
     [
         {"corpus.sources.web.license": "odc-by"},
         {"models.writer.license": "mit"},
-        {"generate.exemplars.license": "mit"},
+        {"seed.license": "mit"},
         {"release": {"license": "mit", "license_reason": "r", "repository": "a/b"}},
         {"card.summary": "other words"},
         {"name": "other", "version": "2.0.0"},
@@ -67,7 +67,7 @@ def test_paths_are_no_identity(folder: Folder) -> None:
     folder.recipe(
         {
             "corpus.sources.web.path": "data/other.jsonl",
-            "generate.exemplars.seed": "data/other.seed.jsonl",
+            "seed.path": "data/other.seed.jsonl",
             "generate.prompt": "prompts/other.j2",
         }
     )
@@ -176,7 +176,7 @@ def test_the_content_of_every_file_in_a_corpus_folder_is_identity(folder: Folder
 
 
 def test_a_limit_is_identity(folder: Folder) -> None:
-    assert changed_stages(fingerprints(), fingerprints(limit=2)) == list(STAGES)
+    assert changed_stages(fingerprints(), fingerprints(limit=2)) == list(CORE)
 
 
 def test_a_fact_of_the_language_that_no_stage_reads_is_no_identity(folder: Folder) -> None:
@@ -194,14 +194,15 @@ def test_the_name_of_the_language_is_identity_of_what_shows_it_to_a_model(folder
 
 def test_the_fingerprint_is_the_same_on_every_machine_and_python(folder: Folder) -> None:
     assert {kind: value[:16] for kind, value in fingerprints().items()} == {
-        "corpus": "8f937ae7e857ec32",
-        "dedup": "ba7b2d46e951ac3b",
-        "generate": "0bc2f64992e5fdef",
-        "judge": "5468da7978988b93",
-        "embed": "6ccf3a689944d671",
-        "cluster": "f4ae41c84bfc2947",
-        "select": "259a21d47f01b864",
-        "split": "5a16fc7b69b12c37",
+        "corpus": "49b95d1efdc5f885",
+        "dedup": "6ad8439b6237a0c2",
+        "generate": "5a87c2057d5bb25d",
+        "judge": "2932b8b9d999a8de",
+        "embed": "682d7312070fc42a",
+        "cluster": "7462dd84ea86b780",
+        "select": "d0536e0bd2828dd0",
+        "messages": "8075a75dce7e8dc1",
+        "split": "446a42a95ad56208",
     }
 
 
@@ -220,7 +221,7 @@ def test_hashes_are_remembered_and_a_changed_file_is_hashed_again(folder: Folder
     assert [key.rpartition("/")[2].partition("|")[0] for key in known] == ["texts.jsonl"]
     assert fingerprints(hashes=hashes) == before
     folder.write("texts.jsonl", folder.read("texts.jsonl") + "\n")
-    assert changed_stages(before, fingerprints(hashes=hashes)) == list(STAGES)
+    assert changed_stages(before, fingerprints(hashes=hashes)) == list(CORE)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "\xff"])

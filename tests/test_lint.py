@@ -74,7 +74,7 @@ def test_a_prompt_that_names_a_column_of_a_later_stage_is_refused(folder: Folder
 tiny.yaml:22:11: error[unknown-column]: prompts/write.j2 reads `instruction`, which no stage before `generate` writes
    |
 22 |   prompt: prompts/write.j2
-   |           ^^^^^^^^^^^^^^^^ known: `document_id`, `exemplars`, `language`, `language_score`, `masked`, `source`, `text`, `url`
+   |           ^^^^^^^^^^^^^^^^ known: `cut_chars`, `document_id`, `exemplars`, `language`, `language_score`, `masked`, `source`, `text`, `url`
 
 1 error
 """  # noqa: E501
@@ -89,7 +89,7 @@ def test_a_judge_may_read_what_generate_writes_but_no_exemplars(folder: Folder) 
 tiny.yaml:30:13: error[unknown-column]: prompts/rate.j2 reads `exemplars`, which no stage before `judge` writes
    |
 30 |     prompt: prompts/rate.j2
-   |             ^^^^^^^^^^^^^^^ known: `document_id`, `draw`, `instruction`, `language`, `language_score`, `masked`, `source`, `text`, `url`
+   |             ^^^^^^^^^^^^^^^ did you mean `examples`?
 
 1 error
 """  # noqa: E501
@@ -228,14 +228,14 @@ seed.jsonl:6:1: error[broken-seed]: `instruction` has half of a surrogate pair, 
 
 
 def test_a_missing_seed_is_refused(folder: Folder) -> None:
-    folder.recipe({"generate.exemplars.seed": "sed.jsonl"})
+    folder.recipe({"seed.path": "sed.jsonl"})
     assert (
         report()
         == """\
-tiny.yaml:24:11: error[missing-seed]: there is no seed file sed.jsonl
+tiny.yaml:45:9: error[missing-seed]: there is no seed file sed.jsonl
    |
-24 |     seed: sed.jsonl
-   |           ^^^^^^^^^
+45 |   path: sed.jsonl
+   |         ^^^^^^^^^
 
 1 error
 """
@@ -243,7 +243,7 @@ tiny.yaml:24:11: error[missing-seed]: there is no seed file sed.jsonl
 
 
 def test_a_seed_outside_the_recipe_folder_is_refused(folder: Folder) -> None:
-    folder.recipe({"generate.exemplars.seed": "../seed.jsonl"})
+    folder.recipe({"seed.path": "../seed.jsonl"})
     assert "error[escaping-path]: `seed: ../seed.jsonl` leaves the recipe folder" in report()
 
 
@@ -283,7 +283,7 @@ tiny.yaml:26:12: error[small-seed]: the seed has 3 pairs; `count` asks for 9
 
 
 def test_ids_must_be_as_many_as_count(folder: Folder) -> None:
-    folder.recipe({"generate.exemplars": {"seed": "seed.jsonl", "license": "mit", "count": 3, "ids": ["a", "b"]}})
+    folder.recipe({"generate.exemplars": {"choice": "fixed", "random_seed": 0, "count": 3, "ids": ["a", "b"]}})
     assert (
         report()
         == """\
@@ -373,9 +373,9 @@ tiny.yaml:21:10: error[unknown-model]: `generate.model` names `wirter`, which is
 21 |   model: wirter
    |          ^^^^^^ did you mean `writer`?
 
-tiny.yaml:45:3: error[unknown-model]: `rates.writr` is for no model under `models`
+tiny.yaml:48:3: error[unknown-model]: `rates.writr` is for no model under `models`
    |
-45 |   writr:
+48 |   writr:
    |   ^^^^^ did you mean `writer`?
 
 2 errors
@@ -439,7 +439,7 @@ def test_a_judge_with_nothing_to_do_is_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:27:1: error[bad-value]: `judge`: judge needs `rubric`, `likelihood`, or both
+tiny.yaml:27:1: error[bad-value]: `judge`: judge needs `rubric`, `likelihood` or `similarity`, or several of them
    |
 27 | judge:
    | ^^^^^

@@ -77,14 +77,14 @@ tiny.yaml:43:11: error[wrong-type]: `card.papers` must be a list, not text (`non
 43 |   papers: none
    |           ^^^^
 
-tiny.yaml:47:1: error[wrong-type]: `dedup` must be a mapping, not a list
+tiny.yaml:50:1: error[wrong-type]: `dedup` must be a mapping, not a list
    |
-47 | - 1
+50 | - 1
    | ^
 
-tiny.yaml:48:1: error[unknown-key]: `dedup_` is not a key of a recipe
+tiny.yaml:51:1: error[unknown-key]: `dedup_` is not a key of a recipe
    |
-48 | dedup_: true
+51 | dedup_: true
    | ^^^^^^ did you mean `dedup`?
 
 4 errors
@@ -140,9 +140,9 @@ tiny.yaml:27:10: error[out-of-range]: `generate.draws` must be at least 1, not 0
 27 |   draws: 0
    |          ^
 
-tiny.yaml:46:15: error[out-of-range]: `split.test_ratio` must be at most 1, not 2
+tiny.yaml:49:15: error[out-of-range]: `split.test_ratio` must be at most 1, not 2
    |
-46 |   test_ratio: 2
+49 |   test_ratio: 2
    |               ^
 
 2 errors
@@ -155,9 +155,9 @@ def test_null_where_a_section_is_wanted_is_said_at_its_key(folder: Folder) -> No
     assert (
         report()
         == """\
-tiny.yaml:44:1: error[wrong-type]: `dedup` must be a mapping, not null
+tiny.yaml:47:1: error[wrong-type]: `dedup` must be a mapping, not null
    |
-44 | dedup:
+47 | dedup:
    | ^^^^^
 
 1 error
@@ -228,11 +228,11 @@ def test_a_value_outside_a_short_list_is_met_with_the_list(folder: Folder) -> No
 tiny.yaml:36:10: error[bad-value]: `3` is not a value of `select.score`
    |
 36 |   score: 3
-   |          ^ known: `likelihood`, `rubric`
+   |          ^ known: `likelihood`, `rubric`, `similarity`
 
-tiny.yaml:46:11: error[bad-value]: `instructon` is not a value of `embed.column`
+tiny.yaml:49:11: error[bad-value]: `instructon` is not a value of `embed.column`
    |
-46 |   column: instructon
+49 |   column: instructon
    |           ^^^^^^^^^^ did you mean `instruction`?
 
 2 errors
@@ -373,9 +373,9 @@ tiny.yaml:36:3: error[unknown-key]: `rws` is not a key of `select`
 36 |   rws: 1
    |   ^^^ did you mean `rows`?
 
-tiny.yaml:39:10: error[missing-base]: bases/lnog.yaml does not exist
+tiny.yaml:42:10: error[missing-base]: bases/lnog.yaml does not exist
    |
-39 | extends: bases/lnog.yaml
+42 | extends: bases/lnog.yaml
    |          ^^^^^^^^^^^^^^^ did you mean `bases/long.yaml`?
 
 2 errors
@@ -405,9 +405,9 @@ def test_a_recipe_that_extends_itself_loops(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:44:10: error[looping-extends]: `extends` comes back to itself: tiny.yaml -> tiny.yaml
+tiny.yaml:47:10: error[looping-extends]: `extends` comes back to itself: tiny.yaml -> tiny.yaml
    |
-44 | extends: tiny.yaml
+47 | extends: tiny.yaml
    |          ^^^^^^^^^
 
 1 error
@@ -427,9 +427,9 @@ def test_a_base_outside_the_recipe_folder_is_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:44:10: error[escaping-path]: `extends: ../other.yaml` leaves the recipe folder
+tiny.yaml:47:10: error[escaping-path]: `extends: ../other.yaml` leaves the recipe folder
    |
-44 | extends: ../other.yaml
+47 | extends: ../other.yaml
    |          ^^^^^^^^^^^^^ put the file below ./
 
 1 error
@@ -442,9 +442,9 @@ def test_an_absolute_base_is_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:44:10: error[escaping-path]: `extends: /etc/passwd` leaves the recipe folder
+tiny.yaml:47:10: error[escaping-path]: `extends: /etc/passwd` leaves the recipe folder
    |
-44 | extends: /etc/passwd
+47 | extends: /etc/passwd
    |          ^^^^^^^^^^^ put the file below ./
 
 1 error
@@ -463,9 +463,9 @@ def test_a_base_that_is_a_link_out_of_the_folder_is_refused_unread(
     assert (
         said
         == """\
-tiny.yaml:44:10: error[escaping-path]: `extends: base.yaml` leaves the recipe folder
+tiny.yaml:47:10: error[escaping-path]: `extends: base.yaml` leaves the recipe folder
    |
-44 | extends: base.yaml
+47 | extends: base.yaml
    |          ^^^^^^^^^ put the file below ./
 
 1 error
@@ -492,9 +492,9 @@ def test_a_base_that_is_a_link_to_itself_is_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:44:10: error[bad-path]: `extends: base.yaml` cannot be a path
+tiny.yaml:47:10: error[bad-path]: `extends: base.yaml` cannot be a path
    |
-44 | extends: base.yaml
+47 | extends: base.yaml
    |          ^^^^^^^^^
 
 1 error
@@ -512,9 +512,9 @@ def test_a_list_of_bases_is_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:45:1: error[wrong-type]: `extends` must be the path of one recipe
+tiny.yaml:48:1: error[wrong-type]: `extends` must be the path of one recipe
    |
-45 | - a.yaml
+48 | - a.yaml
    | ^
 
 1 error
@@ -527,9 +527,9 @@ def test_a_key_that_is_wrong_in_one_profile_says_in_which(folder: Folder) -> Non
     assert (
         report()
         == """\
-tiny.yaml:47:14: error[missing-score]: `select.score` is likelihood, but `judge` has no `likelihood`
+tiny.yaml:50:14: error[missing-score]: `select.score` is likelihood, but `judge` has no `likelihood`
    |
-47 |       score: likelihood
+50 |       score: likelihood
    |              ^^^^^^^^^^ add `judge.likelihood`
   = note: with `--profile full`
 
@@ -544,9 +544,9 @@ def test_an_unknown_profile_is_met_with_the_nearest(folder: Folder) -> None:
         1,
         "",
         """\
-tiny.yaml:44:1: error[unknown-profile]: tiny.yaml has no profile `ful`
+tiny.yaml:47:1: error[unknown-profile]: tiny.yaml has no profile `ful`
    |
-44 | profiles:
+47 | profiles:
    | ^^^^^^^^ did you mean `full`?
 
 1 error
@@ -572,9 +572,9 @@ def test_a_profile_that_is_no_mapping_is_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:45:3: error[wrong-type]: `profiles.sample` must be a mapping of what it changes
+tiny.yaml:48:3: error[wrong-type]: `profiles.sample` must be a mapping of what it changes
    |
-45 |   sample:
+48 |   sample:
    |   ^^^^^^ `sample: {}` changes nothing
 
 1 error
@@ -587,9 +587,9 @@ def test_profiles_that_are_no_mapping_are_refused(folder: Folder) -> None:
     assert (
         report()
         == """\
-tiny.yaml:45:1: error[wrong-type]: `profiles` must be a mapping of names to overlays
+tiny.yaml:48:1: error[wrong-type]: `profiles` must be a mapping of names to overlays
    |
-45 | - sample
+48 | - sample
    | ^
 
 1 error

@@ -17,7 +17,7 @@ PAIRS = [Pair(str(i), f"instruction {i}", f"response {i}") for i in range(10)]
 
 
 def wanted(**values: Any) -> Exemplars:
-    return Exemplars(seed="s", license="mit", **values)
+    return Exemplars(**values)
 
 
 def pairs(tmp_path: Path, content: str | bytes) -> list[Pair]:

@@ -156,3 +156,45 @@ def test_the_input_is_left_as_it_was(rows: list[Row], config: Select) -> None:
     before = [dict(r) for r in rows]
     select_rows(rows, config)
     assert rows == before
+
+
+def test_the_uncovered_pick_weighs_quality_six_to_one_and_spreads_what_is_nearly_as_good() -> None:
+    rows = [row(f"big-{i}", 3 - i / 100, cluster=0) for i in range(8)] + [row("small", 2.0, cluster=1)]
+    by_quality, _ = select_rows(rows, Select(rows=3, pick="uncovered", quality_weight=1000))
+    by_novelty, _ = select_rows(rows, Select(rows=3, pick="uncovered", quality_weight=0.01))
+    assert ids(by_quality) == ["big-0", "big-1", "big-2"]
+    assert ids(by_novelty) == ["big-0", "big-1", "small"]
+    assert Select().quality_weight == 6
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.floats(1, 3)), min_size=1, max_size=30),
+    st.integers(1, 30),
+    st.sampled_from(["quota", "uncovered"]),
+)
+def test_rows_are_exactly_as_many_as_asked_for_or_all_there_are(
+    candidates: list[tuple[int, float]], wanted: int, pick: Any
+) -> None:
+    rows = [row(f"d{i:02}", score, cluster=cluster) for i, (cluster, score) in enumerate(candidates)]
+    kept, dropped = select_rows(rows, Select(rows=wanted, pick=pick))
+    assert len(kept) == min(wanted, len(rows))
+    assert len(kept) + len(dropped) == len(rows)
+
+
+def test_a_near_duplicate_instruction_goes_and_names_the_better_one() -> None:
+    rows = [
+        {**row("a", 3, instruction="Explain how rain forms."), "embedding": [1.0, 0.0]},
+        {**row("b", 2, instruction="Explain how rain is formed."), "embedding": [0.995, 0.0998]},
+        {**row("c", 1, instruction="Describe bread."), "embedding": [0.0, 1.0]},
+    ]
+    kept, dropped = select_rows(rows, Select(max_instruction_similarity=0.97))
+    assert ids(kept) == ["a", "c"]
+    assert dropped[0]["reason"] == "select.max_instruction_similarity"
+    assert dropped[0]["value"] == pytest.approx(0.995)
+    assert dropped[0]["detail"] == "near-duplicate of a: Explain how rain forms."
+
+
+def test_near_duplicates_in_different_clusters_are_not_compared() -> None:
+    rows = [{**row(name, cluster=i), "embedding": [1.0, 0.0]} for i, name in enumerate("ab")]
+    kept, _ = select_rows(rows, Select(max_instruction_similarity=0.97))
+    assert ids(kept) == ["a", "b"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xirecipe import tables
-from xirecipe.columns import COLUMNS, OUTCOME_COLUMNS, STAGES, columns_after, columns_before
+from xirecipe.columns import COLUMNS, OPTIONAL, OUTCOME_COLUMNS, STAGES, columns_after, columns_before
 
 
 def test_rows_come_back_as_they_went_in_with_absent_columns_null(tmp_path: Path) -> None:
@@ -50,7 +50,14 @@ def test_a_value_of_another_type_is_not_written_as_something_else(tmp_path: Path
 
 def test_every_stage_sees_what_those_before_it_wrote() -> None:
     for stage, following in itertools.pairwise(STAGES):
-        assert columns_after(stage) == columns_before(following)
+        assert columns_after(stage, OPTIONAL) == columns_before(following, OPTIONAL)
     assert columns_before("corpus") == []
-    assert columns_after("split") == list(COLUMNS)
+    assert columns_after("split", OPTIONAL) == list(COLUMNS)
+
+
+def test_a_stage_that_a_plan_does_not_have_writes_no_column() -> None:
+    assert {c.name for c in columns_after("split", OPTIONAL)} - {c.name for c in columns_after("split")} == {"exemplars"}
+
+
+def test_no_two_columns_share_a_name() -> None:
     assert len({c.name for c in COLUMNS} | {n for n, _ in OUTCOME_COLUMNS}) == len(COLUMNS) + len(OUTCOME_COLUMNS)

@@ -294,21 +294,21 @@ def test_a_key_written_twice_is_shown_and_the_rest_is_checked_too(tmp_path: Path
         1,
         "",
         """\
-tiny.yaml:44:1: error[duplicate-key]: `name` is written twice in one mapping
+tiny.yaml:47:1: error[duplicate-key]: `name` is written twice in one mapping
    |
-44 | name: other
+47 | name: other
    | ^^^^ keep one of the two
   = note: the first is at line 1
 
-tiny.yaml:45:1: error[duplicate-key]: `select` is written twice in one mapping
+tiny.yaml:48:1: error[duplicate-key]: `select` is written twice in one mapping
    |
-45 | select:
+48 | select:
    | ^^^^^^ keep one of the two
   = note: the first is at line 34
 
-tiny.yaml:46:9: error[wrong-type]: `select.rows` must be a whole number, not text (`many`)
+tiny.yaml:49:9: error[wrong-type]: `select.rows` must be a whole number, not text (`many`)
    |
-46 |   rows: many
+49 |   rows: many
    |         ^^^^
 
 3 errors

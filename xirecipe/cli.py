@@ -160,17 +160,82 @@ def card(recipe: RecipePath, profile: Profile = None, set: Overrides = None, lim
 
 
 @app.command()
-def release(
+def report(
     recipe: RecipePath,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write, laid out as a Hub repository.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="The HTML file; in the store if not given.")
+    ] = None,
     profile: Profile = None,
     set: Overrides = None,
     limit: Limit = None,
 ) -> None:
-    """Write the dataset as a Hub repository in a folder."""
+    """One HTML page about a run: funnel, scores, clusters, rows. Opens without network."""
+    from xirecipe.commands.report import run_report
+
+    raise typer.Exit(run_report(recipe, profile, set or [], limit, to))
+
+
+@app.command()
+def release(
+    recipe: RecipePath,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Release to a folder of versions instead of the Hub.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change and be refused; do nothing.")
+    ] = False,
+    pr: Annotated[bool, typer.Option("--pr", help="Open a pull request on the Hub for people to review.")] = False,
+    profile: Profile = None,
+    set: Overrides = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Publish a finished dataset as a version: one commit, one tag."""
     from xirecipe.commands.publish import run_release
 
-    raise typer.Exit(run_release(recipe, to, profile, set or [], limit))
+    raise typer.Exit(run_release(recipe, to, dry_run, pr, profile, set or [], limit, json))
+
+
+@app.command()
+def pull(
+    repo: Annotated[
+        str, typer.Argument(metavar="REPO[@VERSION]", help="owner/name on the Hub, or a folder of versions.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Where to put it; NAME-vX.Y.Z when not given.")
+    ] = None,
+    config: Annotated[str | None, typer.Option("--config", help="Only the data of this config.")] = None,
+    json: Json = False,
+) -> None:
+    """A released version, checked by hashes, with the recipe that made it."""
+    from xirecipe.commands.pull import run_pull
+
+    raise typer.Exit(run_pull(repo, to, config, json))
+
+
+@app.command()
+def evaluate(
+    recipe: RecipePath,
+    sets: Annotated[
+        list[Path],
+        typer.Argument(metavar="A [B]", help="Sets of answers: .jsonl, .parquet, .csv, or release folders."),
+    ],
+    metric: Annotated[
+        str,
+        typer.Option("--metric", help="pairwise (A against B), aspects (of A), consistency (over languages, of A)."),
+    ],
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Put the results there as well.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again what got no answer when this was evaluated before.")
+    ] = False,
+    profile: Profile = None,
+    set: Overrides = None,
+    json: Json = False,
+) -> None:
+    """Judge sets of answers, as `evaluate` in the recipe says."""
+    from xirecipe.commands.evaluate import run_evaluate
+
+    raise typer.Exit(run_evaluate(recipe, metric, sets, profile, set or [], to, retry_failed, json))
 
 
 @app.command()

@@ -5,13 +5,25 @@ Said once; prompts, cards and checks read it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-StageKind = Literal["corpus", "dedup", "generate", "judge", "embed", "cluster", "select", "split"]
-STAGES: tuple[StageKind, ...] = ("corpus", "dedup", "generate", "judge", "embed", "cluster", "select", "split")
+StageKind = Literal[
+    "corpus", "dedup", "polish", "match", "generate", "rating_set", "judge", "refine", "decontaminate", "embed",
+    "cluster", "select", "messages", "split",
+]  # fmt: skip
+#: Every kind of stage, in the order in which a plan has them.
+STAGES: tuple[StageKind, ...] = (
+    "corpus", "dedup", "polish", "match", "generate", "rating_set", "judge", "refine", "decontaminate", "embed",
+    "cluster", "select", "messages", "split",
+)  # fmt: skip
+#: Those that a plan has only when its recipe asks for them.
+OPTIONAL: frozenset[StageKind] = frozenset({"polish", "match", "rating_set", "refine", "decontaminate"})
+#: Those that every plan has.
+CORE: tuple[StageKind, ...] = tuple(kind for kind in STAGES if kind not in OPTIONAL)
 
-ColumnType = Literal["string", "int64", "float64", "list<float32>"]
+ColumnType = Literal["string", "int64", "float64", "list<float32>", "list<string>"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +46,33 @@ COLUMNS: tuple[Column, ...] = (
         "language_score", "float64", "corpus", "lid.176's score of the language over the first 1,000 characters, 0..1"
     ),
     Column("masked", "int64", "corpus", "Emails, IP addresses and phone numbers replaced in the text"),
+    Column("cut_chars", "int64", "corpus", "Characters cut off behind the declared window, at a sentence end"),
+    Column("removed_head", "string", "polish", "Page furniture that stood before the text, as it was"),
+    Column("removed_tail", "string", "polish", "Page furniture that stood behind the text, as it was"),
+    Column("exemplars", "list<string>", "match", "Ids of the seed pairs nearest to the document, the nearest first"),
     Column("draw", "int64", "generate", "Which draw of the document's instructions this is, from 0"),
     Column("instruction", "string", "generate", "The English instruction the model wrote for the text"),
+    Column("round", "int64", "generate", "The round in which the instruction was written; 0 for first drafts"),
     Column("rubric_score", "float64", "judge", "Mean level under the judge's label probabilities"),
     Column("likelihood_gain", "float64", "judge", "(log p(text | instruction) - log p(text)) per token, in nats"),
+    Column("similarity", "float64", "judge", "Cosine of the embeddings of instruction and text"),
     Column("embedding", "list<float32>", "embed", "Unit vector of the embedded column"),
     Column("cluster", "int64", "cluster", "k-means cluster of the embedding, from 0"),
     Column("score", "float64", "select", "The score that ranked the candidates"),
+    Column("style", "string", "messages", "`plain` or `assistant`: how the user's turn names the answer's language"),
+    Column("prompt", "string", "messages", "The user's turn: the instruction in that style"),
     Column("split", "string", "split", "`train` or `test`"),
+)
+
+#: The rating set's own columns: its rows are no documents.
+RATING_COLUMNS: tuple[Column, ...] = (
+    Column("pair_id", "string", "rating_set", "The seed pair whose instruction this is"),
+    Column("text_id", "string", "rating_set", "The seed pair whose response, or part of it, stands as the text"),
+    Column("instruction", "string", "rating_set", "The English instruction"),
+    Column("text", "string", "rating_set", "The response to rate"),
+    Column("level", "string", "rating_set", "`top`, `middle` or `bottom`"),
+    Column("made", "string", "rating_set", "`pair`, `truncated`, `neighbour` or `other`"),
+    Column("part", "string", "rating_set", "`learn`, or `held_out` for measuring the evaluator"),
 )
 
 #: What dropped and failed rows carry beside their columns.
@@ -53,11 +84,15 @@ OUTCOME_COLUMNS: tuple[tuple[str, ColumnType], ...] = (
 )
 
 
-def columns_before(stage: StageKind) -> list[Column]:
-    """Columns that rows have when they enter `stage`."""
-    return [c for c in COLUMNS if STAGES.index(c.stage) < STAGES.index(stage)]
+def columns_before(stage: StageKind, present: Collection[StageKind] = ()) -> list[Column]:
+    """Columns that rows have when they enter `stage` of a plan with these optional stages."""
+    return [c for c in _columns(present) if STAGES.index(c.stage) < STAGES.index(stage)]
 
 
-def columns_after(stage: StageKind) -> list[Column]:
-    """Columns that rows have when they leave `stage`."""
-    return [c for c in COLUMNS if STAGES.index(c.stage) <= STAGES.index(stage)]
+def columns_after(stage: StageKind, present: Collection[StageKind] = ()) -> list[Column]:
+    """Columns that rows have when they leave `stage` of a plan with these optional stages."""
+    return [c for c in _columns(present) if STAGES.index(c.stage) <= STAGES.index(stage)]
+
+
+def _columns(present: Collection[StageKind]) -> list[Column]:
+    return [c for c in COLUMNS if c.stage not in OPTIONAL or c.stage in present]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xirecipe.diagnostics import Sources, UserError, user_error
@@ -12,12 +12,15 @@ from xirecipe.fingerprint import digest, file_digest
 from xirecipe.lint import lint
 from xirecipe.load import Loaded, inside, load, with_origin
 from xirecipe.plan import Plan
-from xirecipe.recipe.corpus import FileSource
-from xirecipe.recipe.recipe import Recipe
+from xirecipe.recipe.corpus import FileSource, Source
+from xirecipe.recipe.generation import Seed
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
-from xirecipe.stage import Stage
+from xirecipe.stage import Pair, Stage
 from xirecipe.store import write_whole
+
+#: What is said of a file that cannot be hashed, by its role.
+_UNREADABLE = {"source": "unreadable-corpus", "evaluation": "unreadable-evaluation"}
 
 
 class BrokenRecipe(UserError):
@@ -41,16 +44,21 @@ def compile_recipe(
     overrides: Sequence[str] = (),
     limit: int | None = None,
     hashes: Path | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan of a recipe. `hashes` is a file that remembers content hashes by size and time of change.
 
-    Raises BrokenRecipe with every error.
+    `contents` are content hashes by `source:<name>` or `evaluation:<name>` that stand for local sources which are not
+    here, as in a recipe out of a release. Raises BrokenRecipe with every error.
     """
     loaded = check(path, profile, overrides)
+    if contents:
+        loaded.diagnostics = [d for d in loaded.diagnostics if d.code not in ("missing-corpus", "missing-evaluation")]
     if any(d.severity == "error" for d in loaded.diagnostics) or not loaded.recipe or not loaded.language:
         raise BrokenRecipe(loaded)
     recipe, language, root = loaded.recipe, loaded.language, loaded.root
     files = dict(loaded.files)
+    attachments: dict[str, bytes] = {}
 
     def prompt(name: str) -> dict[str, str]:
         files[name] = inside(root, name, None, "prompt").read_text(encoding="utf-8")
@@ -59,6 +67,14 @@ def compile_recipe(
     def stage(kind: str, config: object, *inputs: Stage, **facts: object) -> Stage:
         return Stage(kind, config, language, inputs, root=root, **facts)  # type: ignore[arg-type]
 
+    def pairs(seed: Seed) -> list[Pair]:
+        file = inside(root, seed.path, None, "seed")
+        attachments[seed.path] = file.read_bytes()
+        return read_pairs(file, file.name)
+
+    def model(name: str | None) -> dict[str, object]:
+        return {} if name is None else {"model_name": name, "model": recipe.models[name]}
+
     judge = recipe.judge
     judge_prompts = {
         name: text
@@ -66,31 +82,47 @@ def compile_recipe(
         if part is not None
         for name, text in prompt(part.prompt).items()
     }
-    seed = inside(root, recipe.generate.exemplars.seed, None, "seed")
-    exemplars = choose(read_pairs(seed, seed.name), recipe.generate.exemplars)
+    exemplars = choose(pairs(recipe.exemplar_seed), recipe.generate.exemplars)
 
-    corpus = stage("corpus", recipe.corpus, files=_content(recipe, root, hashes), limit=limit)
-    dedup = stage("dedup", recipe.dedup, corpus)
-    generate = stage(
-        "generate", recipe.generate, dedup, exemplars=exemplars, prompts=prompt(recipe.generate.prompt),
-        model_name=recipe.generate.model, model=recipe.models[recipe.generate.model],
+    content = _content("source", recipe.corpus.sources, root, hashes, contents or {})
+    stages = [stage("corpus", recipe.corpus, files=content, limit=limit)]
+    stages.append(stage("dedup", recipe.dedup, stages[-1]))
+    if recipe.polish is not None:
+        stages.append(stage("polish", recipe.polish, stages[-1]))
+    if recipe.generate.exemplars.choice == "nearest":
+        stages.append(stage("match", recipe.generate.exemplars, stages[-1], exemplars=exemplars))
+    stages.append(
+        stage(
+            "generate", recipe.generate, stages[-1], exemplars=exemplars, prompts=prompt(recipe.generate.prompt),
+            **model(recipe.generate.model),
+        )
     )  # fmt: skip
-    judged = stage(
-        "judge", judge, generate, prompts=judge_prompts, model_name=judge.model, model=recipe.models[judge.model]
-    )
-    embed = stage("embed", recipe.embed, judged)
-    cluster = stage("cluster", recipe.cluster, embed)
-    select = stage("select", recipe.select, cluster)
-    split = stage("split", recipe.split, select)
+    rated_by = []
+    if recipe.rating_set is not None:
+        rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed))))
+    stages.append(stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.model)))
+    stages[-1:-1] = rated_by
+    if recipe.refine is not None:
+        for number in range(1, recipe.refine.rounds + 1):
+            stages.append(stage("refine", recipe.refine, stages[-1], round=number))
+    if recipe.decontaminate is not None:
+        content = _content("evaluation", recipe.decontaminate.evaluations, root, hashes, contents or {})
+        stages.append(stage("decontaminate", recipe.decontaminate, stages[-1], files=content))
+    stages.append(stage("embed", recipe.embed, stages[-1]))
+    stages.append(stage("cluster", recipe.cluster, stages[-1]))
+    stages.append(stage("select", recipe.select, stages[-1]))
+    stages.append(stage("messages", recipe.messages, stages[-1]))
+    stages.append(stage("split", recipe.split, stages[-1]))
     return Plan(
-        recipe, language, loaded.profile or "", root, path,
-        (corpus, dedup, generate, judged, embed, cluster, select, split),
-        files, tuple(overrides), limit,
-    )  # fmt: skip
+        recipe, language, loaded.profile or "", root, path, tuple(stages), files, attachments, tuple(overrides), limit
+    )
 
 
-def _content(recipe: Recipe, root: Path, hashes: Path | None) -> dict[str, str]:
-    """sha256 of each file source's content, by `source:<name>`. A folder's is over its files' names and hashes."""
+def _content(
+    role: str, sources: Mapping[str, Source], root: Path, hashes: Path | None,
+    contents: Mapping[str, str],
+) -> dict[str, str]:  # fmt: skip
+    """sha256 of each file source's content, by `<role>:<name>`. A folder's is over its files' names and hashes."""
     known = _remembered(hashes)
     fresh: dict[str, str] = {}
 
@@ -101,17 +133,20 @@ def _content(recipe: Recipe, root: Path, hashes: Path | None) -> dict[str, str]:
         return fresh[key]
 
     found: dict[str, str] = {}
-    for name, source in recipe.corpus.sources.items():
+    for name, source in sources.items():
         if isinstance(source, FileSource):
             path = root / source.path
+            if f"{role}:{name}" in contents and not path.exists():
+                found[f"{role}:{name}"] = contents[f"{role}:{name}"]
+                continue
             try:
                 if path.is_dir():
                     files = source_files(root, source)
-                    found[f"source:{name}"] = digest([[p.relative_to(path).as_posix(), content(p)] for p in files])
+                    found[f"{role}:{name}"] = digest([[p.relative_to(path).as_posix(), content(p)] for p in files])
                 else:
-                    found[f"source:{name}"] = content(path)
+                    found[f"{role}:{name}"] = content(path)
             except OSError as error:
-                raise user_error("unreadable-corpus", f"{source.path}: {error.strerror}") from None
+                raise user_error(_UNREADABLE[role], f"{source.path}: {error.strerror}") from None
     if hashes is not None and hashes.parent.is_dir() and not fresh.items() <= known.items():
         # Only a memory: where it cannot be kept, the files are hashed again next time.
         with contextlib.suppress(OSError):

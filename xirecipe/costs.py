@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -17,16 +17,14 @@ from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request, model_identity
 from xirecipe.plan import Plan
 from xirecipe.questions import generate_requests, judge_requests
+from xirecipe.rating import LEVELS, blank, examples
 from xirecipe.recipe.corpus import Corpus, FileSource
-from xirecipe.recipe.generation import Generate, Judge
+from xirecipe.recipe.generation import Generate, Judge, RatingSet, Refine
 from xirecipe.recipe.models import Rates
+from xirecipe.seed import CHARS_PER_TOKEN
 from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
 from xirecipe.store import Manifest, Store
-
-#: Characters a token stands for where nothing was measured: between English (4) and Indic scripts (2) in
-#: multilingual vocabularies. An order of magnitude, replaced by the first run.
-CHARS_PER_TOKEN = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,11 @@ def cost_plan(plan: Plan, store: Store) -> list[StageCost]:
     """Costs of every stage, in order. Reads manifests, the completion log and finished rows; nothing else."""
     store.check_layout()
     costs: list[StageCost] = []
+    rows_out: dict[str, int | None] = {}
     for stage in plan.stages:
-        rows_in = costs[-1].rows_out if costs else _documents(stage)
+        rows_in = rows_out[stage.inputs[0].fingerprint] if stage.inputs else _read(stage)
         costs.append(_cost(plan, stage, rows_in, store))
+        rows_out[stage.fingerprint] = costs[-1].rows_out
     return costs
 
 
@@ -65,18 +65,64 @@ def _cost(plan: Plan, stage: Stage, rows_in: int | None, store: Store) -> StageC
         manifest = artifact.manifest()
         return StageCost(stage, "done", "", manifest.rows_in, manifest.kept, True, seconds=0.0)
     last = _last(plan, stage, store)
-    rate = last.kept / last.rows_in if last and last.rows_in else 1.0
-    config = stage.config
-    if last is None and isinstance(config, Generate):
-        rate = float(config.draws)
+    rate = last.kept / last.rows_in if last and last.rows_in else _most_rows(stage)
     rows_out = None if rows_in is None else round(rows_in * rate)
     seconds = None
     if last and last.rows_in and rows_in is not None and not last.calls:
         seconds = last.seconds * rows_in / last.rows_in
     line = StageCost(stage, "run", _why(stage, last), rows_in, rows_out, last is not None, seconds=seconds)
-    if isinstance(config, (Generate, Judge)):
-        return _model_cost(plan, line, last, store)
-    return line
+    if stage.kind == "refine":
+        return _round_cost(plan, line, last)
+    return _model_cost(plan, line, last, store) if stage.model is not None else line
+
+
+def _most_rows(stage: Stage) -> float:
+    """Rows out for a row in, where nothing was measured and nothing is dropped."""
+    match stage.config:
+        case Generate(draws=draws):
+            return float(draws)
+        case RatingSet():
+            return float(len(LEVELS))
+        case _:
+            return 1.0
+
+
+def _round_cost(plan: Plan, line: StageCost, last: Manifest | None) -> StageCost:
+    """A refining round's calls: measured, or as many as if every document were flawed and rated with new examples."""
+    stage, config = line.stage, line.stage.config
+    assert isinstance(config, Refine)
+    writer, judge = stage.ancestor("generate"), stage.ancestor("judge")
+    assert writer is not None
+    assert judge is not None
+    if line.rows_in is None:
+        return replace(line, rows_out=None, measured=False, calls=None, paid=None, tokens=None, dollars=None)
+    if last and last.rows_in:
+        calls = round(line.rows_in * last.calls / last.rows_in)
+        tokens = round(calls * (_tokens_each(last) or 0))
+        written = 0
+    else:
+        assert isinstance(writer.config, Generate)
+        written = round(line.rows_in / writer.config.draws) * config.draws
+        rated = _expected_calls(judge, line.rows_in + written)
+        calls = written + rated
+        tokens = round(written * _guessed_tokens(writer) + rated * _guessed_tokens(judge))
+        line = replace(line, rows_out=line.rows_in + written)
+    # The writer's rate for all: it writes more tokens than the judge, and is seldom the cheaper model.
+    dollars = _dollars(plan, writer, tokens)
+    return replace(line, calls=calls, paid=None, tokens=tokens, dollars=dollars)
+
+
+def _dollars(plan: Plan, stage: Stage, tokens: int) -> float | None:
+    """None where the model has no declared rates; an embedded model costs nothing."""
+    assert stage.model is not None
+    assert stage.model_name is not None
+    if stage.model.engine == "embedded" or not tokens:
+        return 0.0
+    rates = plan.recipe.rates.get(stage.model_name)
+    if rates is None:
+        return None
+    dearer = max(rates.dollars_per_million_prompt_tokens, rates.dollars_per_million_completion_tokens)
+    return tokens * dearer / 1e6
 
 
 def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store) -> StageCost:
@@ -105,14 +151,7 @@ def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store
         calls = _expected_calls(stage, line.rows_in)
         tokens = round(calls * (tokens_each or _guessed_tokens(stage)))
     rates = plan.recipe.rates.get(stage.model_name, Rates())
-    dollars: float | None
-    if stage.model.engine == "embedded" or not tokens:
-        dollars = 0.0
-    elif stage.model_name not in plan.recipe.rates:
-        dollars = None
-    else:
-        dearer = max(rates.dollars_per_million_prompt_tokens, rates.dollars_per_million_completion_tokens)
-        dollars = tokens * dearer / 1e6
+    dollars = _dollars(plan, stage, tokens)
     seconds = None
     if last and last.calls:
         seconds = calls * last.seconds / last.calls
@@ -127,20 +166,23 @@ def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store
 
 def _exact_requests(stage: Stage, store: Store) -> dict[str, Request] | None:
     """Every request of the stage by key, when its input rows exist; None when they do not."""
-    source = store.artifact(stage.inputs[0].kind, stage.inputs[0].fingerprint)
-    if not source.done:
+    sources = [store.artifact(given.kind, given.fingerprint) for given in stage.inputs]
+    if not all(source.done for source in sources):
         return None
     assert stage.model is not None
     identity = model_identity(stage.model)
-    return {request.key(identity): request for request in _requests(stage, tables.read(source.data))}
+    return {request.key(identity): request for request in _requests(stage, *(tables.read(s.data) for s in sources))}
 
 
-def _requests(stage: Stage, rows: Iterator[tables.Row]) -> Iterator[Request]:
+def _requests(stage: Stage, rows: Iterator[tables.Row], *rating_set: Iterator[tables.Row]) -> Iterator[Request]:
     if stage.kind == "generate":
         yield from (request for _, request in generate_requests(stage, rows))
-    else:
-        for row in rows:
-            yield from judge_requests(stage, row).values()
+        return
+    assert isinstance(stage.config, Judge)
+    rated = [blank(stage) | row for made in rating_set for row in made]
+    shown = examples(rated, stage.config.rubric) if stage.config.rubric else []
+    for row in (*rated, *rows):
+        yield from judge_requests(stage, row, shown).values()
 
 
 def _expected_calls(stage: Stage, rows_in: int) -> int:
@@ -165,8 +207,10 @@ def _guessed_tokens(stage: Stage) -> float:
     return (prompt + exemplars + 1_000) / CHARS_PER_TOKEN + completion
 
 
-def _documents(stage: Stage) -> int | None:
-    """Documents in the sources, where that can be known by looking at local files."""
+def _read(stage: Stage) -> int | None:
+    """What a first stage reads: seed pairs, or documents where that can be known by looking at local files."""
+    if stage.kind == "rating_set":
+        return len(stage.exemplars)
     assert isinstance(stage.config, Corpus)
     total = 0
     for source in stage.config.sources.values():

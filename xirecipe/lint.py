@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from xirecipe.columns import ColumnType, columns_before
-from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean, shortened
+from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, shortened
+from xirecipe.evaluation_prompts import broken_prompts
 from xirecipe.load import Loaded, inside, shown_name
 from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
-from xirecipe.recipe.corpus import FileSource, HubSource
+from xirecipe.recipe.corpus import FileSource, HubSource, Source
+from xirecipe.recipe.generation import Exemplars, Seed
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
-from xirecipe.stage import Exemplar
+from xirecipe.stage import Exemplar, Pair, Rated
 from xirecipe.yaml import Path_
 
 Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
 
+#: Fewer pairs leave no part to learn from beside the part held out.
+MIN_RATED_PAIRS = 4
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
@@ -35,9 +39,12 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
     rules: tuple[tuple[Rule, set[str]], ...] = (
         (_models, {"models", "generate", "judge", "rates"}),
         (_prompts, {"generate", "judge"}),
-        (_seed, {"generate"}),
+        (_evaluation, {"models", "evaluate"}),
+        (_seed, {"seed", "generate"}),
         (_corpus, {"corpus"}),
-        (_scores, {"select", "judge"}),
+        (_decontamination, {"decontaminate"}),
+        (_scores, {"select", "judge", "embed", "refine"}),
+        (_messages, {"messages"}),
         (_budget, {"budget", "rates", "models", "generate", "judge"}),
         (_pins, {"corpus", "models"}),
     )
@@ -49,7 +56,7 @@ def _models(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     # As written: a model with a mistake in it is there all the same.
     written = loaded.tree.part("models").data
     for section, name in (("generate", recipe.generate.model), ("judge", recipe.judge.model)):
-        if name not in written:
+        if name is not None and name not in written:
             message = f"`{section}.model` names `{shortened(name)}`, which is not under `models`"
             yield Diagnostic("unknown-model", message, loaded.span(section, "model"), did_you_mean(name, written))
     for name in recipe.rates:
@@ -67,62 +74,113 @@ def _models(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
 def _prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     used: list[tuple[str, Path_, str]] = [("generate", ("generate", "prompt"), recipe.generate.prompt)]
     if recipe.judge.rubric:
-        used.append(("judge", ("judge", "rubric", "prompt"), recipe.judge.rubric.prompt))
+        used.append(("judge.rubric", ("judge", "rubric", "prompt"), recipe.judge.rubric.prompt))
     if recipe.judge.likelihood:
-        used.append(("judge", ("judge", "likelihood", "prompt"), recipe.judge.likelihood.prompt))
+        used.append(("judge.likelihood", ("judge", "likelihood", "prompt"), recipe.judge.likelihood.prompt))
     for stage, path, name in used:
-        span = loaded.span(*path)
-        known = {c.name for c in columns_before("generate" if stage == "generate" else "judge")} | {"language"}
-        known |= {"exemplars"} if stage == "generate" else set()
-        try:
-            file = inside(loaded.root, name, span, "prompt")
-        except UserError as error:
-            yield from error.diagnostics
-            continue
-        if not file.is_file():
-            hint = did_you_mean(name, [p.relative_to(loaded.root).as_posix() for p in loaded.root.glob("prompts/*.j2")])
-            yield Diagnostic("missing-prompt", f"there is no prompt {name}", span, hint)
-            continue
-        try:
-            text = file.read_text(encoding="utf-8")
-            unknown = sorted(names_used(text) - known)
-            if not unknown:
-                render(text, _example(stage, loaded))
-        except UnicodeDecodeError as error:
-            yield Diagnostic("not-utf-8", f"{name}: byte {error.start} is not UTF-8", span, "save the file as UTF-8")
-        except TemplateSyntaxError as error:
-            yield Diagnostic("bad-prompt", f"{name}:{error.lineno}: {shortened(error.message, 200)}", span)
-        except TemplateError as error:
-            yield Diagnostic("bad-prompt", f"{name}: {shortened(error.message, 200)}", span)
-        else:
-            for variable in unknown:
-                message = f"{name} reads `{variable}`, which no stage before `{stage}` writes"
-                yield Diagnostic("unknown-column", message, span, did_you_mean(variable, known))
+        example, before = _example(stage, loaded), stage.partition(".")[0]
+        yield from _prompt(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded)
+
+
+def _prompt(name: str, span: Span, example: dict[str, object], unwritten: str, loaded: Loaded) -> Iterator[Diagnostic]:
+    """What is wrong with the prompt `name`, tried on `example`, which has every variable that it may read."""
+    try:
+        file = inside(loaded.root, name, span, "prompt")
+    except UserError as error:
+        yield from error.diagnostics
+        return
+    if not file.is_file():
+        hint = did_you_mean(name, [p.relative_to(loaded.root).as_posix() for p in loaded.root.glob("prompts/*.j2")])
+        yield Diagnostic("missing-prompt", f"there is no prompt {name}", span, hint)
+        return
+    try:
+        text = file.read_text(encoding="utf-8")
+        unknown = sorted(names_used(text) - set(example))
+        if not unknown:
+            render(text, example)
+    except UnicodeDecodeError as error:
+        yield Diagnostic("not-utf-8", f"{name}: byte {error.start} is not UTF-8", span, "save the file as UTF-8")
+    except TemplateSyntaxError as error:
+        yield Diagnostic("bad-prompt", f"{name}:{error.lineno}: {shortened(error.message, 200)}", span)
+    except TemplateError as error:
+        yield Diagnostic("bad-prompt", f"{name}: {shortened(error.message, 200)}", span)
+    else:
+        for variable in unknown:
+            message = f"{name} reads `{variable}`, which {unwritten}"
+            yield Diagnostic("unknown-column", message, span, did_you_mean(variable, example))
 
 
 def _example(stage: str, loaded: Loaded) -> dict[str, object]:
     """A row to try a prompt on, so that `pair.respnse` is found before a corpus has been read."""
-    examples: dict[ColumnType, object] = {"string": "text", "int64": 0, "float64": 0.0, "list<float32>": []}
-    row = {c.name: examples[c.type] for c in columns_before("generate" if stage == "generate" else "judge")}
+    values: dict[ColumnType, object] = {
+        "string": "text", "int64": 0, "float64": 0.0, "list<float32>": [], "list<string>": [],
+    }  # fmt: skip
+    row = {c.name: values[c.type] for c in columns_before("generate" if stage == "generate" else "judge")}
     # Without a language file there is another error, and any language will do.
     language = loaded.language or Language(
         code="und_Zyyy", name="", native_name="", hub_code="und", lid_labels=("und",), sources=("",)
     )
-    return {**row, "language": language, "exemplars": (Exemplar("instruction", "response"),)}
+    shown: dict[str, dict[str, object]] = {
+        "generate": {"exemplars": (Exemplar("instruction", "response"),)},
+        "judge.rubric": {"examples": (Rated("instruction", "text", "label"),)},
+    }  # fmt: skip
+    return {**row, "language": language, **shown.get(stage, {})}
+
+
+def _evaluation(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    config, written = recipe.evaluate, loaded.tree.part("models").data
+    if config.model is not None and config.model not in written:
+        message = f"`evaluate.model` names `{shortened(config.model)}`, which is not under `models`"
+        hint = did_you_mean(config.model, written)
+        yield Diagnostic("unknown-model", message, loaded.span("evaluate", "model"), hint)
+    shown = {"prompt": "text", "answer_language": "name", "language": _example("judge", loaded)["language"]}
+    if config.pairwise is not None:
+        span, example = loaded.span("evaluate", "pairwise", "prompt"), {**shown, "first": "text", "second": "text"}
+        yield from _prompt(config.pairwise.prompt, span, example, "`evaluate.pairwise` does not show", loaded)
+    if config.aspects is not None:
+        names = config.aspects.names
+        span, example = loaded.span("evaluate", "aspects", "prompt"), {**shown, "answer": "text", "aspects": names}
+        yield from _prompt(config.aspects.prompt, span, example, "`evaluate.aspects` does not show", loaded)
+    for name, file in config.prompt_sets.items():
+        span = loaded.span("evaluate", "prompt_sets", name)
+        try:
+            if not inside(loaded.root, file, span, "prompt_sets").is_file():
+                yield Diagnostic("missing-file", f"there is no file {shortened(file, 200)}", span)
+        except UserError as error:
+            yield from error.diagnostics
 
 
 def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    found: list[Diagnostic] = []
+    own = _pairs(recipe.seed, ("seed",), loaded, found)
     wanted = recipe.generate.exemplars
-    span = loaded.span("generate", "exemplars", "seed")
+    shown = own if wanted.seed is None else _pairs(wanted.seed, ("generate", "exemplars", "seed"), loaded, found)
+    yield from found
+    if shown is not None:
+        yield from _chosen(shown, wanted, loaded)
+    if recipe.rating_set is not None and own is not None and len(own) < MIN_RATED_PAIRS:
+        message = f"the seed has {len(own)} pairs; a rating set is made of at least {MIN_RATED_PAIRS}"
+        yield Diagnostic("small-seed", message, loaded.key_span("rating_set"), "add pairs, or `rating_set: null`")
+    rubric = recipe.judge.rubric if "judge" in vars(recipe) else None
+    if rubric is not None and rubric.examples_per_level and recipe.rating_set is None:
+        message = "`judge.rubric.examples_per_level` shows pairs of the rating set, and there is none"
+        span = loaded.span("judge", "rubric", "examples_per_level")
+        yield Diagnostic("missing-rating-set", message, span, "add `rating_set: {}`")
+
+
+def _pairs(seed: Seed, place: Path_, loaded: Loaded, found: list[Diagnostic]) -> list[Pair] | None:
+    span = loaded.span(*place, "path")
     try:
-        file = inside(loaded.root, wanted.seed, span, "seed")
-        if not file.is_file():
-            yield Diagnostic("missing-seed", f"there is no seed file {wanted.seed}", span)
-            return
-        pairs = read_pairs(file, shown_name(file))
+        file = inside(loaded.root, seed.path, span, "seed")
+        if file.is_file():
+            return read_pairs(file, shown_name(file))
+        found.append(Diagnostic("missing-seed", f"there is no seed file {shortened(seed.path, 200)}", span))
     except UserError as error:
-        yield from error.diagnostics
-        return
+        found += error.diagnostics
+    return None
+
+
+def _chosen(pairs: list[Pair], wanted: Exemplars, loaded: Loaded) -> Iterator[Diagnostic]:
     try:
         choose(pairs, wanted)
     except UserError as error:
@@ -133,41 +191,87 @@ def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
 
 
 def _corpus(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    for name, source in recipe.corpus.sources.items():
+    yield from _files(recipe.corpus.sources, ("corpus", "sources"), "corpus", loaded)
+
+
+def _decontamination(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    if recipe.decontaminate is None:
+        return
+    evaluations = recipe.decontaminate.evaluations
+    found = list(_files(evaluations, ("decontaminate", "evaluations"), "evaluation", loaded))
+    yield from found
+    if not found:
+        for source in evaluations.values():
+            if isinstance(source, FileSource):
+                for file in source_files(loaded.root, source):
+                    yield from broken_prompts(file, source, shown_name(file))
+
+
+def _files(sources: Mapping[str, Source], place: Path_, what: str, loaded: Loaded) -> Iterator[Diagnostic]:
+    """Local sources that are not there or hold nothing."""
+    for name, source in sources.items():
         if not isinstance(source, FileSource):
             continue
-        span = loaded.span("corpus", "sources", name, "path")
+        span = loaded.span(*place, name, "path")
         path, shown = loaded.root / source.path, shortened(source.path, 200)
         try:
             there = path.exists()
         except OSError:
             there = False
         if not there:
-            yield Diagnostic("missing-corpus", f"{shown} does not exist", span, "paths start at the recipe's folder")
+            yield Diagnostic(f"missing-{what}", f"{shown} does not exist", span, "paths start at the recipe's folder")
         elif not path.is_file() and not path.is_dir():
-            yield Diagnostic("missing-corpus", f"{shown} is neither a file nor a folder", span)
+            yield Diagnostic(f"missing-{what}", f"{shown} is neither a file nor a folder", span)
         elif path.is_file() and path.stat().st_size == 0:
-            yield Diagnostic("empty-corpus", f"{shown} is empty", span)
+            yield Diagnostic(f"empty-{what}", f"{shown} is empty", span)
         elif path.is_dir() and not source_files(loaded.root, source):
-            yield Diagnostic("empty-corpus", f"{shown} has no *.{source.format} file", span)
+            yield Diagnostic(f"empty-{what}", f"{shown} has no *.{source.format} file", span)
 
 
 def _scores(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    select, judge = recipe.select, recipe.judge
-    if getattr(judge, select.score) is None:
-        message = f"`select.score` is {select.score}, but `judge` has no `{select.score}`"
-        yield Diagnostic("missing-score", message, loaded.span("select", "score"), f"add `judge.{select.score}`")
-    if select.score == "rubric" and judge.rubric and select.min_score is not None:
-        top = max(judge.rubric.levels.values())
-        if select.min_score > top:
-            message = f"`select.min_score` is {select.min_score:g}, above the highest level of the rubric ({top:g})"
-            yield Diagnostic("out-of-range", message, loaded.span("select", "min_score"))
+    judge = recipe.judge
+    for section, config in (("select", recipe.select), ("refine", recipe.refine)):
+        if config is None:
+            continue
+        if getattr(judge, config.score) is None:
+            message = f"`{section}.score` is {config.score}, but `judge` has no `{config.score}`"
+            yield Diagnostic("missing-score", message, loaded.span(section, "score"), f"add `judge.{config.score}`")
+        if config.score == "rubric" and judge.rubric and config.min_score is not None:
+            top = max(judge.rubric.levels.values())
+            if config.min_score > top:
+                key = f"`{section}.min_score`"
+                message = f"{key} is {config.min_score:g}, above the highest level of the rubric ({top:g})"
+                yield Diagnostic("out-of-range", message, loaded.span(section, "min_score"))
+    if recipe.select.max_instruction_similarity is not None and recipe.embed.column != "instruction":
+        message = "`select.max_instruction_similarity` compares instructions, and `embed` embeds responses"
+        span = loaded.span("select", "max_instruction_similarity")
+        yield Diagnostic("out-of-range", message, span, "`embed.column: instruction`, or null")
+
+
+def _messages(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    known = {"instruction", "language"}
+    values = {name: _example("judge", loaded)[name] for name in known}
+    for style in ("plain", "assistant"):
+        span = loaded.span("messages", style)
+        try:
+            text = getattr(recipe.messages, style)
+            unknown = sorted(names_used(text) - known)
+            if not unknown:
+                render(text, values)
+        except TemplateError as error:
+            yield Diagnostic("bad-prompt", f"`messages.{style}`: {shortened(error.message, 200)}", span)
+            continue
+        for variable in unknown:
+            message = f"`messages.{style}` reads `{variable}`; there is `instruction` and `language`"
+            yield Diagnostic("unknown-column", message, span, did_you_mean(variable, known))
+        if not unknown and "instruction" not in names_used(text):
+            yield Diagnostic("bad-value", f"`messages.{style}` does not show the `instruction`", span)
 
 
 def _budget(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     if recipe.budget.dollars is None:
         return
-    for name in sorted({recipe.generate.model, recipe.judge.model}):
+    for name in sorted({recipe.generate.model, recipe.judge.model or recipe.generate.model}):
         if name in recipe.models and recipe.models[name].engine != "embedded" and name not in recipe.rates:
             message = f"`budget.dollars` never stops a run while `rates` says nothing of `{name}`"
             hint = f"add `rates.{name}.dollars_per_million_completion_tokens`"
@@ -175,10 +279,11 @@ def _budget(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
 
 
 def _pins(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    read: list[tuple[Path_, Source]] = [(("corpus", "sources", name), s) for name, s in recipe.corpus.sources.items()]
+    if "decontaminate" in vars(recipe) and recipe.decontaminate is not None:
+        read += [(("decontaminate", "evaluations", n), s) for n, s in recipe.decontaminate.evaluations.items()]
     pins: list[tuple[Path_, str]] = [
-        (("corpus", "sources", name, "revision"), source.revision)
-        for name, source in recipe.corpus.sources.items()
-        if isinstance(source, HubSource)
+        ((*place, "revision"), source.revision) for place, source in read if isinstance(source, HubSource)
     ]
     pins += [
         (("models", name, "revision"), model.revision)

@@ -13,7 +13,7 @@ from xirecipe.yaml import Document, Path_
 #: a Hub source mean nothing to a file.
 KIND_KEYS = ("format", "engine")
 #: Mappings of freely named slots, where `name: null` takes a slot away.
-SLOTS: tuple[Path_, ...] = (("corpus", "sources"), ("models",), ("rates",))
+SLOTS: tuple[Path_, ...] = (("corpus", "sources"), ("models",), ("rates",), ("decontaminate", "evaluations"))
 
 
 @dataclass

@@ -25,9 +25,22 @@ class Plan:
     stages: tuple[Stage, ...]
     files: dict[str, str] = field(default_factory=dict)
     """Texts of every file the recipe is made of (itself, bases, language, prompts), by path in the recipe folder."""
+    attachments: dict[str, bytes] = field(default_factory=dict)
+    """Data files in the recipe folder that a run reads besides its sources (seed pairs, prompts to evaluate with)."""
     overrides: tuple[str, ...] = ()
     """`--set key=value` of this plan."""
     limit: int | None = None
 
+    @property
+    def document_stages(self) -> tuple[Stage, ...]:
+        """The stages whose rows are documents and candidates; a rating set's are not."""
+        return tuple(stage for stage in self.stages if stage.kind != "rating_set")
+
+    @property
+    def rated(self) -> Stage:
+        """The stage that gave the candidates their last scores."""
+        return self.stage("refine" if self.recipe.refine else "judge")
+
     def stage(self, kind: StageKind) -> Stage:
-        return next(stage for stage in self.stages if stage.kind == kind)
+        """The last stage of a kind that every plan has."""
+        return next(stage for stage in reversed(self.stages) if stage.kind == kind)

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.models.requests import Request
 from xirecipe.prompts import TemplateError, render
-from xirecipe.recipe.generation import Generate, Judge, Likelihood, Rubric
+from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.sentences import cut_at_sentence
-from xirecipe.stage import Exemplar, Stage
+from xirecipe.stage import Exemplar, Rated, Stage
 from xirecipe.tables import Row
 
 
-def generate_requests(stage: Stage, rows: Iterable[Row]) -> Iterator[tuple[Row, Request]]:
-    """One request per document and draw, a document's draws together. Raises UserError for a prompt that fails."""
+def generate_requests(
+    stage: Stage, rows: Iterable[Row], *, draws: range | None = None, added: Sequence[Exemplar] = ()
+) -> Iterator[tuple[Row, Request]]:
+    """One request per document and draw, a document's draws together. Raises UserError for a prompt that fails.
+
+    `draws` and `added` are a refining round's: which draws, and the best candidates that join the exemplars.
+    """
     config = stage.config
     assert isinstance(config, Generate)
     prompt = stage.prompts[config.prompt]
-    exemplars = [Exemplar(pair.instruction, pair.response) for pair in stage.exemplars]
+    pairs = {pair.id: Exemplar(pair.instruction, pair.response) for pair in stage.exemplars}
     for row in rows:
-        shown = cut_at_sentence(row["text"], config.max_prompt_chars, stage.language.sentence_enders)
-        text = _render(config.prompt, prompt, stage, {**row, "text": shown, "exemplars": exemplars})
-        for draw in range(config.draws):
+        # The nearest pair stands last, next to the question.
+        nearest = row.get("exemplars")
+        exemplars = [*added, *(pairs.values() if nearest is None else (pairs[name] for name in reversed(nearest)))]
+        text = _render(config.prompt, prompt, stage, {**row, "text": shown(stage, row["text"]), "exemplars": exemplars})
+        for draw in draws or range(config.draws):
             yield {**row, "draw": draw}, Request("complete", text, config.sampling, draw)
 
 
-def judge_requests(stage: Stage, row: Row) -> dict[str, Request]:
+def shown(stage: Stage, text: str) -> str:
+    """What a writer's prompt shows of a text."""
+    assert isinstance(stage.config, Generate)
+    return cut_at_sentence(text, stage.config.max_prompt_chars, stage.language.sentence_enders)
+
+
+def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> dict[str, Request]:
     """The questions about one candidate, by role: `rubric`, and `given` and `alone` for the likelihood gain."""
     config = stage.config
     assert isinstance(config, Judge)
     requests: dict[str, Request] = {}
-    if isinstance(config.rubric, Rubric):
-        prompt = _render(config.rubric.prompt, stage.prompts[config.rubric.prompt], stage, row)
+    if config.rubric is not None:
+        template = stage.prompts[config.rubric.prompt]
+        # Nothing is rated with itself in view.
+        others = [e for e in examples if (e.instruction, e.text) != (row["instruction"], row["text"])]
+        prompt = _render(config.rubric.prompt, template, stage, {**row, "examples": others})
         requests["rubric"] = Request("choose", prompt, labels=tuple(config.rubric.levels))
-    if isinstance(config.likelihood, Likelihood):
+    if config.likelihood is not None:
         template = stage.prompts[config.likelihood.prompt]
         text = cut_at_sentence(row["text"], config.likelihood.max_chars, stage.language.sentence_enders)
         given = _render(config.likelihood.prompt, template, stage, {**row, "text": ""})

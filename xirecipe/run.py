@@ -62,7 +62,7 @@ def run_plan(
                 manifest = _make(plan, stage, artifact, store, settings, budget, report)
                 walked.append(StageDone(stage, manifest, made=True))
             finished(walked[-1].manifest, walked[-1].made)
-            if stage.kind == to:
+            if to is not None and stage is plan.stage(to):
                 break
     return walked
 
@@ -81,7 +81,7 @@ def _make(
     with explained(artifact.folder):
         # What was made from the rows that are made again is no longer true, last stage first: a kill in between leaves
         # nothing done that hangs on something undone.
-        for later in reversed(plan.stages[plan.stages.index(stage) + 1 :]):
+        for later in (other for other in reversed(plan.stages) if other.hangs_on(stage)):
             store.artifact(later.kind, later.fingerprint).manifest_path.unlink(missing_ok=True)
         store.start(artifact)
         work = Work(stage, inputs, artifact, store, settings, lambda progress: report(stage, progress), budget)
@@ -116,14 +116,34 @@ def run_stage(work: Work) -> Outcome:
             from xirecipe.engines.datatrove import run_dedup
 
             return run_dedup(work)
+        case "polish":
+            from xirecipe.engines.polish import run_polish
+
+            return run_polish(work)
+        case "match":
+            from xirecipe.engines.seeding import run_match
+
+            return run_match(work)
         case "generate":
-            from xirecipe.engines.model_stages import run_generate
+            from xirecipe.engines.writing import run_generate
 
             return run_generate(work)
+        case "rating_set":
+            from xirecipe.engines.seeding import run_rating_set
+
+            return run_rating_set(work)
         case "judge":
-            from xirecipe.engines.model_stages import run_judge
+            from xirecipe.engines.judging import run_judge
 
             return run_judge(work)
+        case "refine":
+            from xirecipe.engines.refine import run_refine
+
+            return run_refine(work)
+        case "decontaminate":
+            from xirecipe.engines.decontaminate import run_decontaminate
+
+            return run_decontaminate(work)
         case "embed":
             from xirecipe.engines.embeddings import run_embed
 
@@ -136,6 +156,10 @@ def run_stage(work: Work) -> Outcome:
             from xirecipe.engines.arrow import run_select
 
             return run_select(work)
+        case "messages":
+            from xirecipe.engines.arrow import run_messages
+
+            return run_messages(work)
         case "split":
             from xirecipe.engines.arrow import run_split
 

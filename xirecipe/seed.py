@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean
 from xirecipe.recipe.generation import Exemplars
 from xirecipe.stage import Pair
+
+#: Characters a token stands for where nothing was measured: between English (4) and Indic scripts (2) in
+#: multilingual vocabularies. An order of magnitude.
+CHARS_PER_TOKEN = 3.0
 
 
 def read_pairs(path: Path, shown: str) -> list[Pair]:
@@ -61,7 +67,10 @@ def _text(row: dict[str, object], key: str) -> str:
 
 
 def choose(pairs: list[Pair], wanted: Exemplars) -> tuple[Pair, ...]:
-    """The exemplars of a recipe, in prompt order. Raises UserError: an unknown id, fewer pairs than `count`."""
+    """The exemplars of a recipe, in prompt order; all pairs for `nearest`, which chooses for each document.
+
+    Raises UserError: an unknown id, fewer pairs than `count`.
+    """
     by_id = {pair.id: pair for pair in pairs}
     missing = [name for name in wanted.ids if name not in by_id]
     if missing:
@@ -71,9 +80,21 @@ def choose(pairs: list[Pair], wanted: Exemplars) -> tuple[Pair, ...]:
         )
     if len(pairs) < wanted.count:
         raise UserError([Diagnostic("small-seed", f"the seed has {len(pairs)} pairs; `count` asks for {wanted.count}")])
+    if wanted.choice == "nearest":
+        return tuple(pairs)
     if wanted.ids:
-        return tuple(by_id[name] for name in wanted.ids)
-    if wanted.choice == "random":
+        chosen = [by_id[name] for name in wanted.ids]
+    elif wanted.choice == "random":
         # Random(str) hashes with sha512: the same choice on every machine and Python version.
-        return tuple(random.Random(f"exemplars-{wanted.random_seed}").sample(pairs, wanted.count))
-    return tuple(pairs[: wanted.count])
+        chosen = random.Random(f"exemplars-{wanted.random_seed}").sample(pairs, wanted.count)
+    else:
+        chosen = pairs[: wanted.count]
+    return tuple(within_budget(chosen, wanted.max_tokens))
+
+
+def within_budget(pairs: Sequence[Pair], max_tokens: int | None) -> list[Pair]:
+    """The first pairs that fit into the budget, estimated by CHARS_PER_TOKEN. One always stays."""
+    if max_tokens is None:
+        return list(pairs)
+    spent = itertools.accumulate((len(p.instruction) + len(p.response)) / CHARS_PER_TOKEN for p in pairs)
+    return [pair for i, (pair, tokens) in enumerate(zip(pairs, spent, strict=True)) if i == 0 or tokens <= max_tokens]

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from xirecipe.columns import StageKind
+from xirecipe.columns import Column, StageKind, columns_after
 from xirecipe.fingerprint import digest
-from xirecipe.recipe.corpus import Corpus, Dedup
-from xirecipe.recipe.generation import Generate, Judge
+from xirecipe.recipe.corpus import Corpus, Dedup, Polish
+from xirecipe.recipe.decontamination import Decontaminate
+from xirecipe.recipe.generation import Exemplars, Generate, Judge, RatingSet, Refine
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import Model
-from xirecipe.recipe.selection import Cluster, Embed, Select, Split
+from xirecipe.recipe.selection import Cluster, Embed, Messages, Select, Split
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
 from xirecipe.store import Artifact, Store
 
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
-    "corpus": 1, "dedup": 1, "generate": 1, "judge": 1, "embed": 1, "cluster": 1, "select": 1, "split": 1,
+    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "generate": 2, "rating_set": 1, "judge": 2, "refine": 1,
+    "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1,
 }  # fmt: skip
 
-Config = Corpus | Dedup | Generate | Judge | Embed | Cluster | Select | Split
+Config = (
+    Corpus | Dedup | Polish | Exemplars | Generate | RatingSet | Judge | Refine | Decontaminate | Embed | Cluster
+    | Select | Messages | Split
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,15 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
+class Rated:
+    """A pair with its level, as the evaluator's prompt sees it."""
+
+    instruction: str
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage: its section of the recipe and everything else its rows hang on, already read."""
 
@@ -54,30 +68,76 @@ class Stage:
     language: Language
     inputs: tuple[Stage, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
-    """Content hashes of the files it reads (sources, seed), by role."""
+    """Content hashes of the files it reads (sources, evaluations), by role."""
     prompts: dict[str, str] = field(default_factory=dict)
     """Template texts by the path that names them."""
     exemplars: tuple[Pair, ...] = ()
     model_name: str | None = None
     model: Model | None = None
+    round: int = 0
+    """Of a refine stage, from 1."""
     limit: int | None = None
     """Read only this many documents (`run --limit`, `preview`)."""
     root: Path = Path()
     """The recipe folder; relative paths start here. No part of the identity."""
 
     @property
+    def label(self) -> str:
+        """What people call it: its kind, and which round it is."""
+        return f"{self.kind} {self.round}" if self.round else self.kind
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of the rows it writes."""
+        return columns_after(self.kind, {stage.kind for stage in self.lineage})
+
+    @property
+    def lineage(self) -> Iterator[Stage]:
+        """The stage itself, then the stages its rows came through, last first."""
+        yield self
+        if self.inputs:
+            yield from self.inputs[0].lineage
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks a language model."""
+        return self.model is not None or self.kind == "refine"
+
+    def ancestor(self, kind: StageKind) -> Stage | None:
+        """The nearest stage of a kind in the lineage, or None."""
+        return next((stage for stage in self.lineage if stage.kind == kind), None)
+
+    def hangs_on(self, other: Stage) -> bool:
+        """Whether its rows would be others if `other`'s were."""
+        return any(stage is other or stage.hangs_on(other) for stage in self.inputs)
+
+    @property
     def payload(self) -> dict[str, Any]:
         """What is hashed. Defaults are left out, so that a new optional key changes no fingerprint."""
         identity: dict[str, Any] = {"config": _identity(self.config)}
         if self.kind == "corpus":
-            identity["language"] = self.language.model_dump(mode="json", include={"code", "lid_labels", "words"})
+            read = {"code", "lid_labels", "words"}
+            if isinstance(self.config, Corpus) and self.config.clean.max_chars is not None:
+                read.add("sentence_enders")
+            identity["language"] = self.language.model_dump(mode="json", include=read)
             # The first read of equal documents stays, so the order of sources counts.
             identity["order"] = list(self.config.sources) if isinstance(self.config, Corpus) else []
+        if isinstance(self.config, Polish):
+            identity["language"] = self.language.model_dump(mode="json", include={"sentence_enders"})
+        if isinstance(self.config, Decontaminate):
+            identity["language"] = self.language.model_dump(mode="json", include={"words"})
+            # A candidate goes for the first evaluation that it repeats.
+            identity["order"] = list(self.config.evaluations)
         if self.model is not None:
             identity["model"] = self.model.model_dump(mode="json", exclude_defaults=True, exclude={"license"})
         if self.exemplars:
             identity["exemplars"] = [[p.instruction, p.response] for p in self.exemplars]
-        if self.kind in ("generate", "judge"):
+            if isinstance(self.config, Exemplars | RatingSet):
+                # Their rows name the pairs.
+                identity["exemplars"] = [[p.id, p.instruction, p.response] for p in self.exemplars]
+        if self.round:
+            identity["round"] = self.round
+        if self.kind in ("generate", "judge", "messages"):
             # Whatever a prompt can read of it.
             identity["language"] = self.language.model_dump(mode="json", exclude={"filters", "sources", "lid_labels"})
         if self.prompts:
@@ -98,7 +158,10 @@ class Stage:
 #: for people; prompts, exemplars and models enter with their content.
 _NO_IDENTITY: dict[type[BaseModel], Any] = {
     Corpus: {"sources": {"__all__": {"path", "license"}}},
+    Exemplars: {"seed"},
+    Refine: {"rounds"},
     Generate: {"model", "prompt", "exemplars"},
+    Decontaminate: {"evaluations": {"__all__": {"path", "license"}}},
     Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}},
 }
 

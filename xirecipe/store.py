@@ -52,6 +52,12 @@ class Manifest:
     finished: str = ""
 
     @property
+    def label(self) -> str:
+        """What people call the stage: its kind, and which round it was."""
+        number = self.payload.get("identity", {}).get("round")
+        return f"{self.stage} {number}" if number else self.stage
+
+    @property
     def balanced(self) -> bool:
         return self.asked == self.kept + sum(self.dropped.values()) + sum(self.failed.values())
 

@@ -18,6 +18,7 @@ _TYPES: dict[ColumnType, pa.DataType] = {
     "int64": pa.int64(),
     "float64": pa.float64(),
     "list<float32>": pa.list_(pa.float32()),
+    "list<string>": pa.list_(pa.string()),
 }
 #: Rows written at a time: bounds memory, large enough for good compression.
 BATCH_ROWS = 10_000

@@ -55,7 +55,7 @@ class Steps:
         self.live = err.is_terminal and not os.environ.get("CI")
         self._console = err
         self._progress = Progress(
-            TextColumn("{task.description:<9}"),
+            TextColumn("{task.description:<10}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -68,9 +68,9 @@ class Steps:
 
     def started(self, stage: Stage) -> None:
         if self.live:
-            self._task = self._progress.add_task(stage.kind, total=None, rate="")
+            self._task = self._progress.add_task(stage.label, total=None, rate="")
         else:
-            print(f"{stage.kind} ...", file=sys.stderr, flush=True)
+            print(f"{stage.label} ...", file=sys.stderr, flush=True)
 
     def report(self, stage: Stage, progress: Progress) -> None:
         if self._task is None:
@@ -88,7 +88,7 @@ class Steps:
             self._progress.update(self._task, completed=total, total=total, rate="")
             self._task = None
         else:
-            print(f"{manifest.stage}: {manifest.kept:,} rows, {manifest.seconds:.1f} s", file=sys.stderr, flush=True)
+            print(f"{manifest.label}: {manifest.kept:,} rows, {manifest.seconds:.1f} s", file=sys.stderr, flush=True)
 
     @contextmanager
     def showing(self) -> Iterator[Steps]:

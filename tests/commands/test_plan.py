@@ -11,7 +11,7 @@ import pytest
 
 from tests.builders import Folder, Ran, recipe_folder, xirecipe
 from xirecipe import tables
-from xirecipe.columns import STAGES, columns_after
+from xirecipe.columns import CORE, columns_after
 from xirecipe.compile import compile_recipe
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, model_identity
@@ -52,7 +52,7 @@ def why(*arguments: str) -> dict[str, str]:
 
 
 def test_a_recipe_that_was_never_run_would_run_whole(folder: Folder) -> None:
-    assert why() == dict.fromkeys(STAGES, "never run")
+    assert why() == dict.fromkeys(CORE, "never run")
     assert plan()["generate"]["calls"] == 3
     assert plan()["judge"]["calls"] == 3
 
@@ -60,9 +60,9 @@ def test_a_recipe_that_was_never_run_would_run_whole(folder: Folder) -> None:
 def test_the_table_names_every_stage_and_counts_calls(folder: Folder) -> None:
     ran = xirecipe("plan", "tiny.yaml")
     assert (ran.code, ran.err) == (0, "")
-    for kind in STAGES:
+    for kind in CORE:
         assert f"{kind}: never run\n" in ran.out
-    assert ran.out.endswith("8 of 8 stages would run: 6 model calls, 2,974 tokens, $?, 0 answers already paid for\n")
+    assert ran.out.endswith("9 of 9 stages would run: 6 model calls, 2,974 tokens, $?, 0 answers already paid for\n")
 
 
 def test_a_finished_recipe_would_do_nothing(folder: Folder) -> None:
@@ -82,7 +82,11 @@ def test_exit_code_is_2_when_something_would_run(folder: Folder) -> None:
 def test_a_changed_threshold_shows_old_and_new_and_costs_no_call(folder: Folder) -> None:
     finish(folder)
     folder.recipe({"select.min_score": 2.5})
-    assert why() == {"select": "select.min_score: 2.0 → 2.5", "split": "select changed"}
+    assert why() == {
+        "select": "select.min_score: 2.0 → 2.5",
+        "messages": "select changed",
+        "split": "messages changed",
+    }
     assert sum(record["calls"] for record in plan().values()) == 0
 
 
@@ -106,7 +110,7 @@ def test_a_changed_model_shows_its_revision(folder: Folder) -> None:
     assert why("--set", 'models.writer.revision="2"') == {
         "generate": "model.revision: 1 → 2",
         "judge": "model.revision: 1 → 2",
-        **{kind: f"{before} changed" for before, kind in itertools.pairwise(STAGES[3:])},
+        **{kind: f"{before} changed" for before, kind in itertools.pairwise(CORE[3:])},
     }
 
 
@@ -179,7 +183,7 @@ def test_a_hub_source_without_a_number_of_documents_is_unknown(folder: Folder) -
     source = {"format": "hub", "repository": "a/b", "revision": "0" * 40, "files": "*.parquet", "license": "odc-by"}
     folder.recipe({"corpus.sources": {"web": source}})
     assert (plan()["generate"]["calls"], plan()["generate"]["tokens"]) == (None, None)
-    assert "8 of 8 stages would run: ? model calls" in xirecipe("plan", "tiny.yaml").out
+    assert "9 of 9 stages would run: ? model calls" in xirecipe("plan", "tiny.yaml").out
     assert plan("--set", "corpus.sources.web.documents=50")["generate"]["calls"] == 50
 
 

@@ -10,9 +10,14 @@ from xirecipe.recipe.corpus import Clean, PersonalInformation
 
 
 def cleaned(text: str, *, fix_encoding: bool = True) -> str:
-    for formatter in cleaners(Clean(fix_encoding=fix_encoding)):
-        text = formatter.format(text)
-    return text
+    return cleaned_document(text, Clean(fix_encoding=fix_encoding)).text
+
+
+def cleaned_document(text: str, config: Clean) -> Document:
+    document = Document(text, "x")
+    for step in cleaners(config, ".!?"):
+        (document,) = step.run(iter([document]))
+    return document
 
 
 def masked(text: str, **switches: bool) -> tuple[str, dict[str, int]]:
@@ -80,3 +85,14 @@ def test_masks_that_stood_in_the_text_before_are_not_counted() -> None:
 def test_each_kind_can_be_left_alone() -> None:
     text = "a@b.co 41.59.203.10 +255712345678"
     assert masked(text, mask_emails=False, mask_ip_addresses=False, mask_phone_numbers=False) == (text, {})
+
+
+def test_a_text_longer_than_the_window_is_cut_at_a_sentence_end_and_says_how_much_went() -> None:
+    document = cleaned_document("Mvua inanyesha. Jua linawaka. Upepo unavuma sana.", Clean(max_chars=35))
+    assert document.text == "Mvua inanyesha. Jua linawaka."
+    assert document.metadata["cut_chars"] == len(" Upepo unavuma sana.")
+
+
+def test_a_text_inside_the_window_stays_whole() -> None:
+    document = cleaned_document("Mvua inanyesha.", Clean(max_chars=15))
+    assert (document.text, document.metadata["cut_chars"]) == ("Mvua inanyesha.", 0)

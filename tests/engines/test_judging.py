@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from xirecipe.engines.model_stages import rubric_score
+from xirecipe.engines.judging import rubric_score
 from xirecipe.models.requests import Answer
 
 LEVELS = {"3": 3.0, "2": 2.0, "1": 1.0}

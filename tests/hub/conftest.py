@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from xirecipe.columns import STAGES, StageKind, columns_after
+from xirecipe.columns import CORE, StageKind, columns_after
 from xirecipe.plan import Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
@@ -45,9 +45,10 @@ RECIPE: dict[str, Any] = {
             "prompt_format": "completion", "sha256": "0" * 64,
         },
     },
+    "seed": {"path": "sample/seed.jsonl", "license": "cc0-1.0"},
     "generate": {
         "model": "writer", "prompt": "prompts/write.j2", "draws": 2,
-        "exemplars": {"seed": "sample/seed.jsonl", "license": "cc0-1.0", "count": 1},
+        "exemplars": {"count": 1},
     },
     "judge": {
         "model": "writer", "rubric": {"prompt": "prompts/rate.j2", "levels": {"1": 1, "2": 2, "3": 3}},
@@ -92,7 +93,7 @@ class Run:
         )
         writer = recipe.models["writer"]
         stages: list[Stage] = []
-        for kind in STAGES:
+        for kind in CORE:
             stage = Stage(kind, getattr(recipe, kind), language, tuple(stages[-1:]))
             if kind == "corpus":
                 stage = replace(stage, files={"source:web": "5" * 64})
@@ -150,13 +151,18 @@ def _row(document: str) -> Row:
         "language": "swh_Latn",
         "language_score": 0.9 + number / 100,
         "masked": 3 if number == 2 else 0,
+        "cut_chars": 0,
         "draw": 0,
         "instruction": f"Explain water, part {number}.",
+        "round": 0,
         "rubric_score": SCORES.get(document),
         "likelihood_gain": None,
+        "similarity": None,
         "embedding": [1.0, 0.0],
         "cluster": number % 2,
         "score": SCORES.get(document),
+        "style": "plain",
+        "prompt": f"Explain water, part {number}.\nAnswer in Swahili.",
         "split": "test" if number == 8 else "train",
     }
 
@@ -164,3 +170,6 @@ def _row(document: str) -> Row:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path / "recipes")
+
+
+from .hub_fixtures import hub, version  # noqa: E402, F401  at the end: they build on Run

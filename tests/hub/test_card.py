@@ -122,7 +122,7 @@ def test_an_unfinished_run_has_no_card_and_the_hint_is_the_command_that_finishes
         render_card(*run.build())
     (problem,) = error.value.diagnostics
     assert problem.code == "not-finished"
-    assert problem.message == "tiny: stages select, split not done yet"
+    assert problem.message == "tiny: stages select, messages, split not done yet"
     assert "xirecipe run" in (problem.hint or "")
     assert "--profile full" in (problem.hint or "")
 

@@ -48,14 +48,14 @@ def run_trace(
     session = open_session(recipe, profile, overrides, limit)
     steps: list[dict[str, Any]] = []
     known: set[str] = set()
-    for stage in session.plan.stages:
+    for stage in session.plan.document_stages:
         artifact = artifact_of(session, stage)
         if not artifact.done:
             break
         for outcome, row in outcomes(artifact):
             known.add(row["document_id"])
             if row["document_id"] == document_id:
-                steps.append({"stage": stage.kind, "outcome": outcome, **shown(row, whole=True)})
+                steps.append({"stage": stage.label, "outcome": outcome, **shown(row, whole=True)})
     if not known:
         raise user_error("not-run", "no stage of this recipe is done", hint=command_line(session.plan, "run"))
     if not steps:

@@ -31,25 +31,25 @@ def _print(costs: Sequence[StageCost]) -> None:
     for cost in costs:
         rows = number(cost.rows_out)
         lines.add_row(
-            cost.stage.kind,
+            cost.stage.label,
             cost.stage.fingerprint[:8],
             cost.state,
             rows if cost.measured or cost.rows_out is None else f"≤ {rows}",
-            number(cost.calls) if cost.stage.model else "",
-            number(cost.paid) if cost.stage.model else "",
-            number(cost.tokens) if cost.stage.model else "",
-            _money(cost.dollars) if cost.stage.model else "",
+            number(cost.calls) if cost.stage.asks else "",
+            number(cost.paid) if cost.stage.asks else "",
+            number(cost.tokens) if cost.stage.asks else "",
+            _money(cost.dollars) if cost.stage.asks else "",
             "" if cost.state == "done" else duration(cost.seconds),
         )
     out.print(lines)
     for cost in costs:
         if cost.state == "run":
-            out.print(f"{cost.stage.kind}: {cost.why}", markup=False, soft_wrap=True)
+            out.print(f"{cost.stage.label}: {cost.why}", markup=False, soft_wrap=True)
     running = [cost for cost in costs if cost.state == "run"]
     if not running:
         out.print("everything is done; `xirecipe run` would do nothing")
         return
-    asking = [cost for cost in running if cost.stage.model]
+    asking = [cost for cost in running if cost.stage.asks]
     parts = [
         f"{_total([c.calls for c in asking])} model calls",
         f"{_total([c.tokens for c in asking])} tokens",
@@ -75,7 +75,7 @@ def _money(dollars: float | None) -> str:
 
 def _record(cost: StageCost) -> dict[str, object]:
     return {
-        "stage": cost.stage.kind,
+        "stage": cost.stage.label,
         "fingerprint": cost.stage.fingerprint,
         "folder": f"{cost.stage.kind}-{cost.stage.fingerprint[:SHORT]}",
         "state": cost.state,

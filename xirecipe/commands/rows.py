@@ -29,13 +29,13 @@ def outcomes(artifact: Artifact) -> Iterator[tuple[str, Row]]:
 
 
 def rejected(session: Session, kind: StageKind | None, reason: str | None) -> Iterator[Row]:
-    for stage in session.plan.stages:
+    for stage in session.plan.document_stages:
         artifact = artifact_of(session, stage)
         if kind not in (None, stage.kind) or not artifact.done:
             continue
         for outcome, row in outcomes(artifact):
             if outcome != "kept" and reason in (None, row["reason"]):
-                yield {"stage": stage.kind, **row}
+                yield {"stage": stage.label, **row}
 
 
 def reasons(session: Session, kind: StageKind | None) -> dict[str, int]:

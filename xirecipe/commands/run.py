@@ -77,12 +77,12 @@ def _print_funnel(walked: Sequence[StageDone]) -> None:
     for done in walked:
         m = done.manifest
         lines.add_row(
-            m.stage, f"{m.asked:,}", f"{m.kept:,}", f"{sum(m.dropped.values()):,}", f"{sum(m.failed.values()):,}",
-            f"{m.calls:,}" if done.stage.model else "", f"{m.reused:,}" if done.stage.model else "",
+            m.label, f"{m.asked:,}", f"{m.kept:,}", f"{sum(m.dropped.values()):,}", f"{sum(m.failed.values()):,}",
+            f"{m.calls:,}" if done.stage.asks else "", f"{m.reused:,}" if done.stage.asks else "",
             f"{m.seconds:,.1f}" if done.made else "done",
         )  # fmt: skip
     out.print(lines)
-    reasons = [(f"{m.stage}: {reason}", n) for d in walked for m in [d.manifest] for reason, n in
+    reasons = [(f"{m.label}: {reason}", n) for d in walked for m in [d.manifest] for reason, n in
                sorted([*m.dropped.items(), *m.failed.items()], key=lambda item: (-item[1], item[0]))]  # fmt: skip
     if reasons and made:
         why = table("dropped or failed because of", ">rows")
@@ -94,7 +94,7 @@ def _print_funnel(walked: Sequence[StageDone]) -> None:
 def _record(walked: Sequence[StageDone], folder: Path | None) -> dict[str, object]:
     stages = [
         {
-            "stage": d.manifest.stage, "fingerprint": d.manifest.fingerprint, "made": d.made, "asked": d.manifest.asked,
+            "stage": d.manifest.label, "fingerprint": d.manifest.fingerprint, "made": d.made, "asked": d.manifest.asked,
             "kept": d.manifest.kept, "dropped": d.manifest.dropped, "failed": d.manifest.failed,
             "calls": d.manifest.calls, "reused": d.manifest.reused, "seconds": d.manifest.seconds,
         }

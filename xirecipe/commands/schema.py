@@ -54,7 +54,10 @@ def _recipe_file() -> dict[str, Any]:
     schema: dict[str, Any] = _partial(Recipe.model_json_schema())
     for place in SLOTS:
         slots = _at(schema, place)
-        slots["additionalProperties"] = {"anyOf": [slots["additionalProperties"], {"type": "null"}]}
+        # Names that must look a certain way have their slots under a pattern.
+        kinds = slots.get("patternProperties", slots)
+        for name in ["additionalProperties"] if kinds is slots else list(kinds):
+            kinds[name] = {"anyOf": [kinds[name], {"type": "null"}]}
     overlay = schema["properties"]
     schema["properties"] = {
         "extends": {"type": "string", "description": "A recipe that this one is laid over, below the recipe folder."},
@@ -100,7 +103,9 @@ def _at(schema: dict[str, Any], place: Path_) -> dict[str, Any]:
     found = schema
     for key in place:
         inner: dict[str, Any] = found["properties"][str(key)]
-        name = str(inner.get("$ref", "")).rpartition("/")[2]
+        # An optional section is a reference or null.
+        references = (way["$ref"] for way in (inner, *inner.get("anyOf", ())) if "$ref" in way)
+        name = str(next(references, "")).rpartition("/")[2]
         found = schema["$defs"][name] if name else inner
     return found
 

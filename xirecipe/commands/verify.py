@@ -30,14 +30,14 @@ def run_verify(recipe: Path, profile: str | None, overrides: Sequence[str], limi
 
 
 def _artifacts(session: Session) -> Iterator[Diagnostic]:
-    previous = None
+    kept: dict[str, int] = {}
     for stage in session.plan.stages:
         artifact = session.store.artifact(stage.kind, stage.fingerprint)
         manifest, at = artifact.manifest(), Span(shown_name(artifact.manifest_path))
         lost = {"dropped": manifest.dropped, "failed": manifest.failed}
         if not manifest.balanced:
             yield Diagnostic(
-                "unbalanced", f"{stage.kind}: kept, dropped and failed do not add up to {manifest.asked}", at
+                "unbalanced", f"{stage.label}: kept, dropped and failed do not add up to {manifest.asked}", at
             )
         for name, folder, expected in (
             ("kept", artifact.data, manifest.kept),
@@ -47,15 +47,16 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
             found = tables.count(folder)
             if found != expected:
                 yield Diagnostic(
-                    "row-count", f"{stage.kind}: {found:,} rows {name} on disk, {expected:,} in the manifest", at
+                    "row-count", f"{stage.label}: {found:,} rows {name} on disk, {expected:,} in the manifest", at
                 )
-        if previous is not None and manifest.rows_in != previous:
+        previous = kept[stage.inputs[0].fingerprint] if stage.inputs else manifest.rows_in
+        if manifest.rows_in != previous:
             yield Diagnostic(
-                "row-count", f"{stage.kind}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at
+                "row-count", f"{stage.label}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at
             )
         if manifest.fingerprint != stage.fingerprint:
-            yield Diagnostic("fingerprint", f"{stage.kind}: the manifest is of another fingerprint", at)
-        previous = manifest.kept
+            yield Diagnostic("fingerprint", f"{stage.label}: the manifest is of another fingerprint", at)
+        kept[stage.fingerprint] = manifest.kept
 
 
 def _release(session: Session) -> Iterator[Diagnostic]:

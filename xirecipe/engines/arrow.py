@@ -1,15 +1,16 @@
-"""select and split: rows in, rows out, no model."""
+"""select, messages and split: rows in, rows out, no model."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 
-from xirecipe.columns import columns_after
-from xirecipe.recipe.selection import Select, Split
+from xirecipe.diagnostics import user_error
+from xirecipe.prompts import TemplateError, render
+from xirecipe.recipe.selection import Messages, Select, Split
 from xirecipe.selecting import select_rows
 from xirecipe.stage import Outcome, Work
-from xirecipe.tables import read, write
+from xirecipe.tables import Row, read, write
 
 
 def run_select(work: Work) -> Outcome:
@@ -18,11 +19,32 @@ def run_select(work: Work) -> Outcome:
     assert isinstance(config, Select)
     rows = list(read(work.inputs["cluster"].data))
     kept, dropped = select_rows(rows, config)
-    columns = columns_after("select")
+    columns = work.stage.columns
     write(work.output.data, kept, columns)
     write(work.output.dropped, dropped, columns, outcome=True)
     reasons = Counter(row["reason"] for row in dropped)
     return Outcome(len(rows), len(rows), len(kept), dict(reasons))
+
+
+def run_messages(work: Work) -> Outcome:
+    """Adds `style` and `prompt`, the user's turn. A document's style hangs on its id and the seed alone."""
+    stage, config = work.stage, work.stage.config
+    assert isinstance(config, Messages)
+    styles: Counter[str] = Counter()
+
+    def turn(row: Row) -> Row:
+        style = "assistant" if _share(f"style-{config.seed}", row["document_id"]) < config.assistant_ratio else "plain"
+        styles[style] += 1
+        template = config.assistant if style == "assistant" else config.plain
+        try:
+            prompt = render(template, {"instruction": row["instruction"], "language": stage.language})
+        except TemplateError as error:
+            raise user_error("bad-prompt", f"messages.{style}: {error}") from None
+        return {**row, "style": style, "prompt": prompt}
+
+    rows = (turn(row) for row in read(work.inputs["select"].data))
+    kept = write(work.output.data, rows, stage.columns)
+    return Outcome(kept, kept, kept, facts={"styles": dict(sorted(styles.items()))})
 
 
 def run_split(work: Work) -> Outcome:
@@ -32,11 +54,15 @@ def run_split(work: Work) -> Outcome:
     sides: Counter[str] = Counter()
 
     def side(document_id: str) -> str:
-        hashed = hashlib.sha256(f"{config.seed}:{document_id}".encode()).digest()
-        name = "test" if int.from_bytes(hashed[:8], "big") < config.test_ratio * 2**64 else "train"
+        name = "test" if _share(config.seed, document_id) < config.test_ratio else "train"
         sides[name] += 1
         return name
 
-    rows = ({**row, "split": side(row["document_id"])} for row in read(work.inputs["select"].data))
-    kept = write(work.output.data, rows, columns_after("split"))
+    rows = ({**row, "split": side(row["document_id"])} for row in read(work.inputs["messages"].data))
+    kept = write(work.output.data, rows, work.stage.columns)
     return Outcome(kept, kept, kept, facts={"splits": dict(sorted(sides.items()))})
+
+
+def _share(seed: int | str, document_id: str) -> float:
+    """A document's place between 0 and 1, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{document_id}".encode()).digest()[:8], "big") / 2**64

@@ -17,7 +17,6 @@ from datatrove.data import Document
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 
 from xirecipe import tables
-from xirecipe.columns import columns_after
 from xirecipe.diagnostics import user_error
 from xirecipe.engines import language_id
 from xirecipe.engines.dedup import run_dedup
@@ -62,7 +61,7 @@ def run_corpus(work: Work) -> Outcome:
         *readers,
         Ticks(engine / "ticks"),
         Readable(writer("readable")),
-        *cleaners(config.clean),
+        *cleaners(config.clean, work.stage.language.sentence_enders),
         Visible(writer("visible")),
         *quality_filters(config.filters, work.stage.language, writer),
         Mask(config.personal_information),
@@ -98,6 +97,7 @@ def _row(_: JsonlWriter, document: Document) -> dict[str, Any]:
         "source": metadata["source"],
         "url": metadata["url"],
         "language_score": metadata.get("language_score"),
+        "cut_chars": metadata.get("cut_chars"),
         "masked": None if masked is None else masked.total(),
         "masked_kinds": masked,
     }
@@ -148,7 +148,7 @@ def _gathered(work: Work, folders: Sequence[Path], *, tasks: int, total: int) ->
             row["language"] = work.stage.language.code
             yield row
 
-    output, columns = work.output, columns_after("corpus")
+    output, columns = work.output, work.stage.columns
     stay = tables.write(output.data, kept(), columns)
     tables.write(output.dropped, gone(dropped, failed=False), columns, outcome=True)
     tables.write(output.failed, gone(failed, failed=True), columns, outcome=True)

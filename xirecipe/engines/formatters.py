@@ -7,11 +7,13 @@ import unicodedata
 from collections import Counter
 
 from datatrove.data import DocumentsPipeline
+from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.formatters.base import BaseFormatter
 from datatrove.pipeline.formatters.ftfy import FTFYFormatter
 from datatrove.pipeline.formatters.pii import PIIFormatter
 
 from xirecipe.recipe.corpus import Clean, PersonalInformation
+from xirecipe.sentences import cut_at_sentence
 
 #: What stands in a text where something was masked, by kind.
 TOKENS = {"emails": "<email>", "ip_addresses": "<ip>", "phone_numbers": "<phone>"}
@@ -62,9 +64,30 @@ class Mask(PIIFormatter):
             yield document
 
 
-def cleaners(config: Clean) -> list[BaseFormatter]:
+class Cut(PipelineStep):
+    """Cuts a text that is longer than the window at a sentence end, and writes down how many characters went.
+
+    Lays that number into a document's metadata as `cut_chars`.
+    """
+
+    type = "✂️ - FORMATTER"
+    name = "cut"
+
+    def __init__(self, max_chars: int | None, enders: str) -> None:
+        super().__init__()
+        self._max_chars, self._enders = max_chars, enders
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        for document in data:
+            whole = len(document.text)
+            document.text = cut_at_sentence(document.text, self._max_chars, self._enders)
+            document.metadata["cut_chars"] = whole - len(document.text)
+            yield document
+
+
+def cleaners(config: Clean, enders: str) -> list[PipelineStep]:
     """The repairs a recipe asks for, in order."""
-    return [*([_mojibake()] if config.fix_encoding else []), Normalize()]
+    return [*([_mojibake()] if config.fix_encoding else []), Normalize(), Cut(config.max_chars, enders)]
 
 
 def _mojibake() -> FTFYFormatter:

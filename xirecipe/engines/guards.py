@@ -6,10 +6,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+import regex
+
+from xirecipe import thai
 from xirecipe.engines.language_id import score
 from xirecipe.recipe.generation import Guards
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+# Marks are part of a word: `\w` alone would take the words of Indian scripts and Thai apart at every vowel sign.
+_RUN = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"
+_WORD = regex.compile(rf"{_RUN}(?:['’]{_RUN})*")
 
 # Work on an input that the row does not contain, X-Instruction's known defect (arXiv 2405.19744, section on quality):
 # "translate the article", "summarize the text above", "what does the passage say?". Written and judged on the sentences
@@ -102,7 +107,13 @@ class Guard:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    """Words in small letters. Thai ones by dictionary, so that a name copied out of a Thai text is found in it."""
+    return [
+        word
+        for run in _WORD.findall(text.lower())
+        for piece in thai.pieces(run)
+        for word in (thai.segment(piece) if thai.is_thai(piece) else (piece,))
+    ]
 
 
 def _longest_shared_run(left: list[str], right: list[str]) -> int:

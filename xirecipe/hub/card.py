@@ -45,7 +45,7 @@ def render_card(plan: Plan, store: Store) -> str:
     table = split_table(store.artifact("split", plan.stage("split").fingerprint))
     # Sizes stand in the metadata and are known only once the files are written.
     with TemporaryDirectory() as folder:
-        data = write_data(table, plan.language.name, Path(folder))
+        data = write_data(table, Path(folder))
     return card_text(facts, data)
 
 

@@ -32,6 +32,7 @@ def is_current(plan: Plan, store: Store, folder: Path) -> bool:
             and manifest["recipe_digest"] == recipe_digest(plan)
             and [(stage["fingerprint"], stage["finished"]) for stage in manifest["stages"]] == made
             and all(manifest["files"].get(f"recipe/{path}") == found for path, found in files.items())
+            and all(manifest["files"].get(f"recipe/{path}") for path in plan.attachments)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False

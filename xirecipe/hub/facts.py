@@ -35,7 +35,7 @@ FIRST_WORDS = 5
 class StageFacts:
     """One line of the funnel: asked = kept + dropped + failed, in rows."""
 
-    stage: StageKind
+    stage: str
     asked: int
     kept: int
     dropped: dict[str, int]
@@ -77,12 +77,30 @@ class Masked:
 
 
 @dataclass(frozen=True)
+class Decontamination:
+    """Evaluation prompts that candidates were compared with. `evaluations` are (name, prompts, candidates dropped)."""
+
+    ngram_words: int
+    columns: tuple[str, ...]
+    evaluations: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
 class FileFacts:
     """A file that the recipe is made of."""
 
     path: str
     sha256: str
     text: str
+
+
+@dataclass(frozen=True)
+class Since:
+    """What changed since the version before: sentences, and that version's changelog."""
+
+    version: str
+    changes: tuple[str, ...]
+    changelog: str
 
 
 @dataclass(frozen=True)
@@ -113,10 +131,13 @@ class CardFacts:
     sources: tuple[SourceUse, ...]
     models: tuple[ModelUse, ...]
     processing: tuple[tuple[str, str], ...]
+    decontamination: Decontamination | None
     seeds: tuple[tuple[str, int], ...]
     examples: tuple[Row, ...]
     files: tuple[FileFacts, ...]
     limit: int | None
+    since: Since | None = None
+    """Known when a version is released; a run's own folder is compared with nothing."""
 
     @property
     def rows(self) -> int:
@@ -136,9 +157,12 @@ class CardFacts:
         return self.recipe.version.removesuffix("-dev") in ("0.1.0", "1.0.0")
 
 
-def manifests_of(plan: Plan, store: Store) -> dict[StageKind, Manifest]:
-    """The manifests of a finished plan, in order. Raises UserError `not-finished`, which names what is missing."""
-    found = {stage.kind: store.artifact(stage.kind, stage.fingerprint) for stage in plan.stages}
+def manifests_of(plan: Plan, store: Store) -> dict[str, Manifest]:
+    """The manifests of a finished plan by the stages' labels, in order.
+
+    Raises UserError `not-finished`, which names what is missing.
+    """
+    found = {stage.label: store.artifact(stage.kind, stage.fingerprint) for stage in plan.stages}
     missing = [kind for kind, artifact in found.items() if not artifact.done]
     if missing:
         stages = ", ".join(missing)
@@ -155,7 +179,7 @@ def collect(plan: Plan, store: Store) -> CardFacts:
     manifests = manifests_of(plan, store)
     recipe = plan.recipe
     table = split_table(store.artifact("split", plan.stage("split").fingerprint))
-    judged = store.artifact("judge", plan.stage("judge").fingerprint).data
+    judged = store.artifact(plan.rated.kind, plan.rated.fingerprint).data
     instructions: list[str] = table["instruction"].to_pylist()
     clusters = counted([pc.cast(table["cluster"], pa.string())])
     split_manifest = manifests["split"]
@@ -168,7 +192,7 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         versions=_versions(manifests),
         recipe_sha256=_sha256(provenance.resolved_yaml(recipe)),
         fingerprint=plan.stage("split").fingerprint,
-        command=provenance.command(plan, _recipe_file(plan)),
+        command=provenance.command(plan, recipe_file(plan)),
         funnel=tuple(StageFacts(kind, m.asked, m.kept, m.dropped, m.failed) for kind, m in manifests.items()),
         splits=tuple(facts for split in SPLITS if (facts := _split(split, table)).rows),
         fields=tuple(
@@ -187,6 +211,7 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         sources=provenance.sources(plan, store, counted([table["source"]])),
         models=provenance.models(plan, manifests),
         processing=provenance.processing(recipe),
+        decontamination=_decontamination(manifests.get("decontaminate")),
         seeds=provenance.seeds(recipe),
         examples=_examples(table),
         files=tuple(FileFacts(path, _sha256(text), text) for path, text in sorted(plan.files.items())),
@@ -198,12 +223,12 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _recipe_file(plan: Plan) -> str:
+def recipe_file(plan: Plan) -> str:
     """The recipe's name inside its own folder, which is where the published copy is run from."""
     return plan.path.resolve().relative_to(plan.root.resolve()).as_posix()
 
 
-def _versions(manifests: dict[StageKind, Manifest]) -> dict[str, tuple[str, ...]]:
+def _versions(manifests: dict[str, Manifest]) -> dict[str, tuple[str, ...]]:
     """Package -> versions; more than one where stages were made on different days."""
     found: dict[str, set[str]] = {}
     for manifest in manifests.values():
@@ -237,6 +262,15 @@ def _masked(plan: Plan, store: Store, table: pa.Table) -> Masked:
         released_rows=sum(n > 0 for n in released),
         released_items=int(sum(released)),
     )
+
+
+def _decontamination(manifest: Manifest | None) -> Decontamination | None:
+    """None where the plan has no such stage."""
+    if manifest is None:
+        return None
+    facts = manifest.facts
+    counts = tuple((name, found["prompts"], found["rows"]) for name, found in facts["evaluations"].items())
+    return Decontamination(facts["ngram_words"], tuple(facts["columns"]), counts)
 
 
 def _examples(table: pa.Table) -> tuple[Row, ...]:

@@ -6,29 +6,29 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.fingerprint import file_digest
-from xirecipe.hub.card import card_text
+from xirecipe.hub.card import card_text, inline
 from xirecipe.hub.current import MANIFEST, recipe_digest
-from xirecipe.hub.facts import CardFacts, collect, manifests_of
+from xirecipe.hub.facts import CardFacts, Since, collect, manifests_of, recipe_file
 from xirecipe.hub.provenance import resolved_yaml
 from xirecipe.hub.rows import ReleaseData, split_table, write_data
 from xirecipe.plan import Plan
 from xirecipe.store import Store, explained
 
 
-def write_release(plan: Plan, store: Store, to: Path) -> Path:
-    """Write a finished plan's dataset into the folder `to`, and return it.
+def write_release(plan: Plan, store: Store, to: Path, since: Since | None = None) -> Path:
+    """Write a finished plan's dataset into the folder `to`, and return it. `since`: what a release is compared with.
 
     A release of the same recipe, version and profile that lies there is replaced; anything else is left alone.
     Raises UserError: `not-finished`; `empty-release`; `card-metadata`; `folder-not-empty` for a folder that holds
     something else; `frozen-version` for other rows under a version without `-dev`; `disk-full`, `no-permission`.
     """
-    facts = collect(plan, store)
+    facts = replace(collect(plan, store), since=since)
     if not facts.rows:
         hint = "see where they went with `xirecipe rejects` and the same arguments"
         raise user_error("empty-release", f"{plan.recipe.name}: no row is left to release", hint=hint)
@@ -53,11 +53,13 @@ def write_release(plan: Plan, store: Store, to: Path) -> Path:
 
 def _write(facts: CardFacts, plan: Plan, store: Store, folder: Path) -> ReleaseData:
     table = split_table(store.artifact("split", plan.stage("split").fingerprint))
-    data = write_data(table, plan.language.name, folder)
+    data = write_data(table, folder)
     _text(folder, "README.md", card_text(facts, data))
     _text(folder, "recipe.yaml", resolved_yaml(plan.recipe))
     for path, text in plan.files.items():
         _text(folder, f"recipe/{_inside(path)}", text)
+    for path, content in plan.attachments.items():
+        _bytes(folder, f"recipe/{_inside(path)}", content)
     _text(folder, "CHANGELOG.md", changelog(facts))
     _text(folder, "provenance/funnel.json", _json([asdict(stage) for stage in facts.funnel]))
     _text(folder, "provenance/environment.txt", environment(facts))
@@ -66,6 +68,7 @@ def _write(facts: CardFacts, plan: Plan, store: Store, folder: Path) -> ReleaseD
         "name": plan.recipe.name,
         "version": plan.recipe.version,
         "profile": plan.profile,
+        "recipe_file": f"recipe/{recipe_file(plan)}",
         "recipe_sha256": facts.recipe_sha256,
         "recipe_digest": recipe_digest(plan),
         "rows": {split: data.rows(split) for split in data.splits},
@@ -83,8 +86,15 @@ def changelog(facts: CardFacts) -> str:
     heading = f"## {facts.recipe.version} ({facts.date or 'date not recorded'})"
     lines = [f"# Changelog of {facts.recipe.name}", "", heading, "", f"- {facts.rows:,} rows ({splits})"]
     lines += ["- Made with the `sample` profile: not data to train on"] if facts.is_sample else []
-    lines += ["- First version"] if facts.is_first_version else ["- Changes from the previous version: not recorded"]
-    return "\n".join(lines) + "\n"
+    if facts.since:
+        lines += [f"- Since {facts.since.version}: {inline(change)}" for change in facts.since.changes]
+        # What stands under the title of the earlier changelog: its entries, newest first.
+        lines += ["", facts.since.changelog.partition("\n")[2].strip()]
+    else:
+        lines.append(
+            "- First version" if facts.is_first_version else "- Changes from the previous version: not recorded"
+        )
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def environment(facts: CardFacts) -> str:
@@ -178,9 +188,13 @@ def _inside(path: str) -> str:
 
 
 def _text(folder: Path, path: str, text: str) -> None:
+    _bytes(folder, path, text.encode("utf-8"))
+
+
+def _bytes(folder: Path, path: str, content: bytes) -> None:
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8", newline="")
+    target.write_bytes(content)
 
 
 def _json(value: Any) -> str:

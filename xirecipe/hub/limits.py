@@ -28,9 +28,12 @@ def derived_limits(facts: CardFacts) -> list[str]:
 
 def _about_models(facts: CardFacts) -> list[str]:
     recipe = facts.recipe
-    writer, judge = recipe.models[recipe.generate.model], recipe.models[recipe.judge.model]
+    writer = recipe.models[recipe.generate.model]
+    judge = recipe.models[recipe.judge.model] if recipe.judge.model else None
     found = ["A model wrote every instruction. Responses are source texts: no stage writes or translates them."]
-    if provenance.model_id(writer) == provenance.model_id(judge):
+    if judge is None:
+        found.append("No language model judged: the score says that instruction and response speak of one subject.")
+    elif provenance.model_id(writer) == provenance.model_id(judge):
         found.append(f"The same model, {provenance.model_id(writer)}, wrote the instructions and judged them.")
     elif provenance.family(writer) == provenance.family(judge):
         found.append(f"Writer and judge are of one family ({provenance.family(writer)}) and may share preferences.")

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from xirecipe.columns import StageKind
 from xirecipe.fingerprint import digest
 from xirecipe.hub.measure import column, counted
 from xirecipe.load import DEFAULT_PROFILE
@@ -80,23 +79,24 @@ def sources(plan: Plan, store: Store, released: dict[str, int]) -> tuple[SourceU
         found.append(
             SourceUse(name, location, pinned, source.license, "responses", read.get(name, 0), released.get(name, 0))
         )
-    exemplars, pairs = plan.recipe.generate.exemplars, plan.stage("generate").exemplars
+    seed, pairs = plan.recipe.exemplar_seed, plan.stage("generate").exemplars
     shown = f"sha256 {digest([[pair.instruction, pair.response] for pair in pairs])} of the pairs shown"
-    seed = PurePosixPath(exemplars.seed).name
-    found.append(SourceUse("exemplars", seed, shown, exemplars.license, "exemplars in the prompt", len(pairs), 0))
+    found.append(SourceUse("exemplars", PurePosixPath(seed.path).name, shown, seed.license, "exemplars", len(pairs), 0))
     return tuple(found)
 
 
-def models(plan: Plan, manifests: dict[StageKind, Manifest]) -> tuple[ModelUse, ...]:
+def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
     """The writer, the judge, the embedding and the language identification.
 
     What a recipe does not say about the last two is read from their manifests' facts (`model_license`).
     """
     writer, judge = plan.stage("generate"), plan.stage("judge")
-    found = [
-        _asked("writer of the instructions", writer, manifests["generate"], settings(plan.recipe.generate.sampling)),
-        _asked("judge", judge, manifests["judge"], _ratings(manifests["judge"])),
-    ]
+    sampling = settings(plan.recipe.generate.sampling)
+    found = [_asked("writer of the instructions", writer, manifests["generate"], sampling)]
+    if judge.model is not None:
+        found.append(_asked("judge", judge, manifests["judge"], _ratings(manifests["judge"])))
+    if (near := plan.recipe.judge.similarity) is not None:
+        found.append(ModelUse("judge", near.package, near.revision, None, "mit", "none", (), None))
     embed = plan.recipe.embed
     license_ = manifests["embed"].facts.get("model_license")
     found.append(ModelUse("embedding", embed.package, embed.revision, None, license_, "none", (), None))
@@ -174,7 +174,8 @@ def processing(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     named = [(f"corpus.filters.{name}", getattr(filters, name)) for name in type(filters).model_fields]
     rules: list[tuple[str, BaseModel | None]] = [
         ("corpus.clean", recipe.corpus.clean), *named, ("dedup", recipe.dedup),
-        ("generate.guards", recipe.generate.guards), ("cluster", recipe.cluster), ("select", recipe.select),
+        ("polish", recipe.polish), ("generate.guards", recipe.generate.guards), ("refine", recipe.refine),
+        ("cluster", recipe.cluster), ("select", recipe.select), ("messages", recipe.messages),
     ]  # fmt: skip
     return tuple((key, settings(section)) for key, section in rules if section is not None)
 
@@ -185,8 +186,11 @@ def seeds(recipe: Recipe) -> tuple[tuple[str, int], ...]:
         ("generate.sampling.seed", recipe.generate.sampling.seed),
         ("generate.exemplars.random_seed", recipe.generate.exemplars.random_seed),
         ("cluster.seed", recipe.cluster.seed),
+        ("messages.seed", recipe.messages.seed),
         ("split.seed", recipe.split.seed),
     ]
+    if recipe.rating_set is not None:
+        found.append(("rating_set.random_seed", recipe.rating_set.random_seed))
     if recipe.dedup.minhash is not None:
         found.append(("dedup.minhash.seed", recipe.dedup.minhash.seed))
     return tuple(found)

@@ -52,11 +52,12 @@ RELEASE_COLUMNS: tuple[ReleaseColumn, ...] = (
     _copied("response", "text", "The response: the document, cleaned and masked, in NFC; no model changed it"),
     ReleaseColumn(
         "messages", None, pa.list_(_MESSAGE),
-        "The pair as a conversation: the user's turn is the instruction and a line that names the answer's language",
-        "generate",
+        "The pair as a conversation: the user's turn is the instruction, and names the answer's language",
+        "messages",
     ),
     _copied("document_id"), _copied("source"), _copied("url"), _copied("language"), _copied("language_score"),
-    _copied("score"), _copied("rubric_score"), _copied("likelihood_gain"), _copied("cluster"),
+    _copied("score"), _copied("rubric_score"), _copied("likelihood_gain"), _copied("similarity"), _copied("cluster"),
+    _copied("round"), _copied("style"),
 )  # fmt: skip
 
 RELEASE_SCHEMA = pa.schema([(column.name, column.arrow) for column in RELEASE_COLUMNS])
@@ -88,11 +89,13 @@ class ReleaseData:
         return sum(file.num_rows for file in self.files if split in (None, file.split))
 
 
-def release_row(row: Row, language_name: str) -> Row:
+def release_row(row: Row) -> Row:
     """A row of the split stage in the columns of a release."""
     released = {column.name: row[column.source] for column in RELEASE_COLUMNS if column.source is not None}
-    question = f"{row['instruction']}\nAnswer in {language_name}."
-    released["messages"] = [{"role": "user", "content": question}, {"role": "assistant", "content": row["text"]}]
+    released["messages"] = [
+        {"role": "user", "content": row["prompt"]},
+        {"role": "assistant", "content": row["text"]},
+    ]
     return {column.name: released[column.name] for column in RELEASE_COLUMNS}
 
 
@@ -107,14 +110,14 @@ def _finite(value: Any) -> Any:
 
 def split_table(artifact: Artifact) -> pa.Table:
     """Rows of the split stage without embeddings, ordered by document id: the same order for the same rows, always."""
-    wanted = [column.source for column in RELEASE_COLUMNS if column.source] + ["split", "masked"]
+    wanted = [column.source for column in RELEASE_COLUMNS if column.source] + ["split", "masked", "prompt"]
     tables = [pq.read_table(path, columns=wanted) for path in sorted(artifact.data.glob("*.parquet"))]
     if not tables:
         return schema([_KNOWN[name] for name in wanted]).empty_table()
     return pa.concat_tables(tables).sort_by([("document_id", "ascending"), ("instruction", "ascending")])
 
 
-def write_data(table: pa.Table, language_name: str, folder: Path) -> ReleaseData:
+def write_data(table: pa.Table, folder: Path) -> ReleaseData:
     """Write `data/<split>-<i>-of-<n>.parquet` below `folder`, only for splits that have rows.
 
     `table` is `split_table`'s. The same rows give the same bytes under the same pyarrow.
@@ -126,7 +129,7 @@ def write_data(table: pa.Table, language_name: str, folder: Path) -> ReleaseData
         shards = math.ceil(rows.num_rows / SHARD_ROWS)
         for index in range(shards):
             part = rows.slice(index * SHARD_ROWS, SHARD_ROWS)
-            released = [release_row(row, language_name) for row in _python_rows(part)]
+            released = [release_row(row) for row in _python_rows(part)]
             digests += [row_digest(split, row) for row in released]
             path = Path("data") / f"{split}-{index:05d}-of-{shards:05d}.parquet"
             (folder / path.parent).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`corpus:` and `dedup:` of a recipe: where documents come from and which of them stay."""
+"""`corpus:`, `dedup:` and `polish:` of a recipe: where documents come from and which of them stay."""
 
 from __future__ import annotations
 
@@ -127,6 +127,8 @@ class Clean(Section):
 
     fix_encoding: bool = True
     """Mend mojibake with ftfy. Joiners (ZWJ, ZWNJ) and quotes stay as they are."""
+    max_chars: PositiveInt | None = None
+    """The window: a longer text is cut at a sentence end within so many characters. `cut_chars` says how much went."""
 
 
 class PersonalInformation(Section):
@@ -160,3 +162,21 @@ class Dedup(Section):
 
     exact: bool = True
     minhash: MinHash | None = MinHash()
+
+
+class Polish(Section):
+    """Page furniture goes from the two ends of a text: menus, share buttons, bylines, dates, addresses, copyrights.
+
+    Whole lines only, and never inside; every character that stays is the one that was there. What went stands in the
+    row's `removed_head` and `removed_tail`. The limits are for texts that are all furniture, or only look so.
+    """
+
+    max_head_lines: int = Field(8, ge=0)
+    """So many lines at most go from the beginning; blank lines beside them are not counted."""
+    max_tail_lines: int = Field(12, ge=0)
+    """The same at the end, where pages carry more."""
+    max_removed_ratio: float = Field(0.3, gt=0, lt=1)
+    """A text that would lose more of its characters keeps all of them."""
+    phrases: tuple[Annotated[str, Field(pattern=r"\w")], ...] = Field((), strict=False)
+    """How lines of furniture begin in the recipe's language: `Soma pia`, `Chanzo:`. Matched after NFC and case folding,
+    in lines of up to 200 characters."""

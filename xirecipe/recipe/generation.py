@@ -1,4 +1,4 @@
-"""`generate:` and `judge:` of a recipe: a model writes instructions, a model rates them."""
+"""`seed:`, `generate:`, `rating_set:`, `judge:` and `refine:` of a recipe: models write instructions and rate them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,40 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from xirecipe.recipe.base import PositiveInt, Ratio, Section
-from xirecipe.recipe.models import Sampling
+from xirecipe.recipe.models import Embedder, Sampling
+
+#: The judge's methods, and so the scores a candidate can have.
+Score = Literal["rubric", "likelihood", "similarity"]
+Middle = Literal["truncated", "neighbour"]
+
+
+class Seed(Section):
+    """Human-written pairs of an English instruction and a response in the recipe's language."""
+
+    path: str
+    """A JSON-lines file of pairs: `id`, `instruction`, `response`. Relative to the recipe's folder."""
+    license: str
 
 
 class Exemplars(Section):
-    """Human-written pairs shown in the prompt."""
+    """Seed pairs shown in the prompt."""
 
-    seed: str
-    """A JSON-lines file of pairs: `id`, `instruction`, `response`. Relative to the recipe's folder."""
-    license: str
     count: PositiveInt = 3
-    choice: Literal["fixed", "random"] = "fixed"
-    """`fixed`: the ids below, or the first `count`. `random`: drawn once for the recipe by `random_seed`."""
+    choice: Literal["fixed", "random", "nearest"] = "fixed"
+    """`fixed`: the ids below, or the first `count`. `random`: drawn once for the recipe by `random_seed`. `nearest`:
+    for each document the pairs whose responses are most like it, the most similar last, next to the question."""
     ids: tuple[str, ...] = Field((), strict=False)
     random_seed: int = 0
+    max_tokens: PositiveInt | None = None
+    """What the exemplars may take of a prompt, in tokens, estimated from their characters; later pairs go first."""
+    seed: Seed | None = None
+    """Other pairs than the recipe's `seed`."""
+    embedding: Embedder = Embedder()
+    """For `nearest`."""
 
     @model_validator(mode="after")
     def _ids_fit_the_choice(self) -> Self:
-        if self.ids and self.choice == "random":
+        if self.ids and self.choice != "fixed":
             raise ValueError("ids are for `choice: fixed`")
         if self.ids and len(self.ids) != self.count:
             raise ValueError(f"ids names {len(self.ids)} pairs but count is {self.count}")
@@ -61,12 +77,30 @@ class Generate(Section):
     guards: Guards = Guards()
 
 
+class RatingSet(Section):
+    """Rated pairs for the evaluator, made from the seed: no person rates anything.
+
+    Of every seed pair: the pair itself (top), its instruction with a response that fits in part (middle), and its
+    instruction with another pair's response (bottom). The evaluator learns from one part of it and is measured on the
+    part held out; a pair's three rows never stand on both sides.
+    """
+
+    held_out_ratio: float = Field(0.4, gt=0, lt=1)
+    middle: tuple[Middle, ...] = Field(("truncated", "neighbour"), min_length=1, strict=False)
+    """How a partly fitting response is made, in turn: the first third of the right one, or the response of the pair
+    whose instruction is nearest by embedding."""
+    random_seed: int = 0
+    embedding: Embedder = Embedder()
+
+
 class Rubric(Section):
     """Levels named by one short label each; the score is their mean value under the model's label probabilities."""
 
     prompt: str
     levels: dict[str, float] = Field(min_length=2)
     """Label the model writes -> value: `{"3": 3, "2": 2, "1": 1}` (X-Instruction's three levels, arXiv 2405.19744)."""
+    examples_per_level: int = Field(0, ge=0)
+    """Rated pairs of the rating set that the prompt sees as `examples`: this many of each of three levels."""
 
 
 class Likelihood(Section):
@@ -81,15 +115,46 @@ class Likelihood(Section):
     """Only the first characters of the text are scored, cut at a sentence end."""
 
 
+class Similarity(Embedder):
+    """Cosine of the embeddings of instruction and text. Asks no model; says whether both speak of one subject."""
+
+    max_chars: PositiveInt = 1000
+    """Only the first characters of the text are embedded: about what the model's 512 tokens hold."""
+
+
 class Judge(Section):
     """Scores for every candidate. Annotates; `select` decides."""
 
-    model: str
+    model: str | None = None
+    """A name under `models:`; needed by `rubric` and `likelihood`."""
     rubric: Rubric | None = None
     likelihood: Likelihood | None = None
+    similarity: Similarity | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:
-        if self.rubric is None and self.likelihood is None:
-            raise ValueError("judge needs `rubric`, `likelihood`, or both")
+        if self.rubric is None and self.likelihood is None and self.similarity is None:
+            raise ValueError("judge needs `rubric`, `likelihood` or `similarity`, or several of them")
+        if self.model is None and (self.rubric or self.likelihood):
+            raise ValueError("`rubric` and `likelihood` need a `model`")
         return self
+
+
+class Refine(Section):
+    """Rounds after the first rating (X-Instruction's refinement, arXiv 2405.19744).
+
+    Each round shows the best candidates so far to writer and evaluator as exemplars, writes new drafts for documents
+    whose best draft is flawed or that have none left, and rates all candidates again.
+    """
+
+    rounds: PositiveInt = 2
+    score: Score = "rubric"
+    """Which of the judge's scores says what is best and what is flawed."""
+    min_score: float
+    """A document whose best draft scores less is flawed."""
+    draws: PositiveInt = 1
+    """New drafts of a flawed document in each round."""
+    exemplars: int = Field(2, ge=0)
+    """Best candidates that join the prompts' exemplars, each of another document."""
+    min_changed_ratio: Ratio = 0.02
+    """A round that gave fewer than this share of the documents another best draft is the last one."""

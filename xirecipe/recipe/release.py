@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from xirecipe.recipe.base import Section
+from xirecipe.recipe.base import PositiveInt, Ratio, Section
 
 
 class Paper(Section):
@@ -30,9 +30,26 @@ class Card(Section):
     papers: tuple[Paper, ...] = Field((), strict=False)
 
 
+class Gates(Section):
+    """The least a version must reach to be released. A gate that is not named, or is null, is open."""
+
+    min_rows: PositiveInt | None = None
+    """Rows of all splits."""
+    min_keep_ratio: Ratio | None = None
+    """Released rows per document read."""
+    min_language_ratio: Ratio | None = None
+    """Share of released rows in which lid.176 gives the language more than half of its probability."""
+    min_mean_score: float | None = None
+    """Mean over released rows of the score that `select` ranks by."""
+    min_evaluator_accuracy: Ratio | None = None
+    """Share of the held-out rating set whose level the judge found; needs `rating_set`."""
+
+
 class Release(Section):
     """Where a version goes and under what terms."""
 
     license: str
     license_reason: str | None = None
     repository: str | None = Field(None, pattern=r"^[\w.-]+/[\w.-]+$")
+    """The dataset repository on the Hub."""
+    gates: Gates = Gates()
