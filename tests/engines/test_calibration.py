@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from xirecipe.engines.evaluator import measured
+from xirecipe.engines.calibration import measured
 from xirecipe.rating import LEVELS
 from xirecipe.tables import Row
 

@@ -1,0 +1,300 @@
+"""`xirecipe evaluate`: what a judge says of sets of answers, and how consistent a model is across languages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from xirecipe import settings as settings_module
+from xirecipe.commands.evaluated import print_summary
+from xirecipe.compile import BrokenRecipe, check
+from xirecipe.diagnostics import did_you_mean, user_error
+from xirecipe.engines.evaluating import Judge, judge_pairs, rate_answers
+from xirecipe.evaluating import aspects, consistency, pairwise
+from xirecipe.evaluating.answers import Answered, align, read_answers, unique
+from xirecipe.evaluating.files import Table, read_table
+from xirecipe.evaluating.judging import Questioner
+from xirecipe.evaluating.prompt_sets import PromptSets, read_prompt_set
+from xirecipe.evaluating.results import Evaluation, Results, check_target, copy
+from xirecipe.load import Loaded, inside, load_language, shown_name
+from xirecipe.models.requests import model_identity
+from xirecipe.recipe.language import Language
+from xirecipe.recipe.models import Model
+from xirecipe.recipe.recipe import Recipe
+from xirecipe.settings import Settings
+from xirecipe.spending import Spending
+from xirecipe.stage import Progress
+from xirecipe.store import Store, explained
+from xirecipe.terminal import console
+
+Metric = Literal["pairwise", "aspects", "consistency"]
+#: Metric -> how many sets of answers it takes.
+METRICS: dict[Metric, int] = {"pairwise": 2, "aspects": 1, "consistency": 1}
+
+
+@dataclass(frozen=True)
+class Session:
+    """A recipe that was read, and where its evaluations go."""
+
+    recipe: Recipe
+    language: Language
+    profile: str
+    root: Path
+    store: Store
+    settings: Settings
+
+
+def run_evaluate(
+    recipe: Path,
+    metric: str,
+    sets: Sequence[Path],
+    profile: str | None,
+    overrides: Sequence[str],
+    to: Path | None,
+    retry_failed: bool,
+    as_json: bool,
+) -> int:
+    """Evaluate, or show what the same evaluation came to before."""
+    known = _metric(metric, len(sets))
+    session = _open(recipe, profile, overrides)
+    if to is not None:
+        check_target(to)
+    tables = [read_table(path) for path in sets]
+    match known:
+        case "pairwise":
+            evaluation, summary, made = _pairwise(session, *tables, retry_failed=retry_failed)
+        case "aspects":
+            evaluation, summary, made = _aspects(session, *tables, retry_failed=retry_failed)
+        case "consistency":
+            evaluation, summary, made = _consistency(session, *tables)
+    folder = to or evaluation.folder
+    if to is not None and to.resolve() != evaluation.folder.resolve():
+        with explained(to):
+            copy(evaluation.folder, to)
+    if as_json:
+        print(json.dumps({**summary, "made": made, "folder": str(folder)}, ensure_ascii=False, indent=2))
+    else:
+        out = console()
+        print_summary(summary, out)
+        out.print(f"results: {os.path.relpath(folder)}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _metric(name: str, sets: int) -> Metric:
+    for known, wanted in METRICS.items():
+        if known == name:
+            if sets != wanted:
+                message = f"`{name}` takes {wanted} set{'s' if wanted > 1 else ''} of answers, not {sets}"
+                hint = f"xirecipe evaluate RECIPE --metric {name} {' '.join('AB'[:wanted])}"
+                raise user_error("wrong-number-of-sets", message, hint=hint)
+            return known
+    raise user_error("unknown-metric", f"there is no metric `{name}`", hint=did_you_mean(name, METRICS))
+
+
+def _open(path: Path, profile: str | None, overrides: Sequence[str]) -> Session:
+    loaded: Loaded = check(path, profile, overrides)
+    if any(d.severity == "error" for d in loaded.diagnostics) or not loaded.recipe or not loaded.language:
+        raise BrokenRecipe(loaded)
+    settings = settings_module.from_environment()
+    store = Store(settings.store)
+    store.check_layout()
+    return Session(loaded.recipe, loaded.language, loaded.profile or "", loaded.root, store, settings)
+
+
+def _pairwise(session: Session, a: Table, b: Table, *, retry_failed: bool) -> tuple[Evaluation, dict[str, Any], bool]:
+    config = session.recipe.evaluate.pairwise
+    model = _judge_model(session)
+    if config is None:
+        raise _no_prompt("pairwise", "compare_answers")
+    aligned = align(read_answers(a), read_answers(b), shown_name(a.path), shown_name(b.path))
+    rows = [pair.a for pair in aligned.pairs]
+    sets = _prompt_sets(session)
+    questioner = _questioner(session, config.prompt, rows)
+    files = {"a": a, "b": b}
+    evaluation = _evaluation(session, "pairwise", pairwise.REVISION, files, sets, model, questioner)
+
+    def make(judge: Judge) -> Results:
+        return judge_pairs(judge, questioner, aligned.pairs, sets)
+
+    facts = {
+        "files": _shown_files(files),
+        "model_name": session.recipe.evaluate.model,
+        "prompt": config.prompt,
+        "rule": "scores are means over both orders; the higher one wins, equal ones tie",
+        "aligned_by": aligned.by,
+        "only_in_a": {"count": len(aligned.only_a), "rows": aligned.only_a},
+        "only_in_b": {"count": len(aligned.only_b), "rows": aligned.only_b},
+        "prompt_sets": {name: each.shown(rows) for name, each in sets.items()},
+    }
+    return evaluation, *_make(session, evaluation, model, make, facts, retry_failed=retry_failed)
+
+
+def _aspects(session: Session, a: Table, *, retry_failed: bool) -> tuple[Evaluation, dict[str, Any], bool]:
+    config = session.recipe.evaluate.aspects
+    model = _judge_model(session)
+    if config is None:
+        raise _no_prompt("aspects", "rate_aspects")
+    rows = read_answers(a)
+    unique(rows, shown_name(a.path))
+    sets = _prompt_sets(session)
+    questioner = _questioner(session, config.prompt, rows)
+    files = {"a": a}
+    rules = config.model_dump(mode="json", exclude={"prompt"})
+    evaluation = _evaluation(session, "aspects", aspects.REVISION, files, sets, model, questioner, aspects=rules)
+
+    def make(judge: Judge) -> Results:
+        return rate_answers(judge, questioner, config, rows, sets)
+
+    facts = {
+        "files": _shown_files(files),
+        "model_name": session.recipe.evaluate.model,
+        "prompt": config.prompt,
+        "scale": [config.lowest, config.highest],
+        "rules": {cause: list(forced) for cause, forced in config.forces.items()},
+        "prompt_sets": {name: each.shown(rows) for name, each in sets.items()},
+    }
+    return evaluation, *_make(session, evaluation, model, make, facts, retry_failed=retry_failed)
+
+
+def _consistency(session: Session, a: Table) -> tuple[Evaluation, dict[str, Any], bool]:
+    bootstrap = session.recipe.evaluate.bootstrap
+    items = consistency.align_items(consistency.read_choices(a), shown_name(a.path))
+    identity = {
+        "revision": consistency.REVISION,
+        "files": {"a": a.sha256},
+        "bootstrap": bootstrap.model_dump(mode="json"),
+    }
+    evaluation = Evaluation("consistency", identity, session.store)
+    if (summary := evaluation.finished()) is not None:
+        return evaluation, summary, False
+    results = Results(consistency.choice_rows(items), consistency.COLUMNS, consistency.summarize(items, bootstrap), {})
+    with session.store.locked(), explained(evaluation.folder):
+        return evaluation, evaluation.write(results, files=_shown_files({"a": a})), True
+
+
+def _make(
+    session: Session,
+    evaluation: Evaluation,
+    model: Model,
+    make: Callable[[Judge], Results],
+    facts: dict[str, Any],
+    *,
+    retry_failed: bool,
+) -> tuple[dict[str, Any], bool]:
+    """The summary, and whether it was made now: done is done, but for failed requests when they are to be retried."""
+    summary = evaluation.finished()
+    if summary is not None and not (retry_failed and summary["failed_requests"]):
+        return summary, False
+    recipe = session.recipe
+    assert recipe.evaluate.model is not None
+    budget = Spending(recipe.budget, recipe.rates)
+    with session.store.locked(), explained(evaluation.folder), _progress() as report:
+        judge = Judge(model, recipe.evaluate.model, evaluation.folder, session.store, session.settings, budget, report)
+        return evaluation.write(make(judge), recipe=recipe.name, profile=session.profile, **facts), True
+
+
+def _judge_model(session: Session) -> Model:
+    name = session.recipe.evaluate.model
+    if name is None:
+        names = ", ".join(f"`{name}`" for name in session.recipe.models)
+        hint = f"add `evaluate: {{model: NAME}}` with one of {names}, or `--set evaluate.model=NAME`"
+        raise user_error("no-judge", "the recipe names no model that evaluates", hint=hint)
+    model = session.recipe.models[name]
+    if model.prompt_format == "completion":
+        under = f" under the profile `{session.profile}`" if session.profile else ""
+        raise user_error(
+            "base-model-judge",
+            f"`{name}` is a base model{under} (`prompt_format: completion`): it continues texts and cannot judge",
+            hint="take a profile with a chat model, such as `--profile server`, or name one in `evaluate.model`",
+        )
+    return model
+
+
+def _no_prompt(metric: str, template: str) -> Exception:
+    hint = f"add `evaluate: {{{metric}: {{prompt: prompts/{template}.chat.j2}}}}`"
+    return user_error("no-evaluation-prompt", f"the recipe has no `evaluate.{metric}`", hint=hint)
+
+
+def _questioner(session: Session, prompt: str, rows: Sequence[Answered]) -> Questioner:
+    template = inside(session.root, prompt, None, "prompt").read_text(encoding="utf-8")
+    names = _language_names(session, {row.language for row in rows if row.language is not None})
+    return Questioner(session.recipe.evaluate, prompt, template, session.language, names)
+
+
+def _language_names(session: Session, codes: set[str]) -> dict[str, str]:
+    """English names of languages that have a file. The codes come out of data, so they are not trusted as paths."""
+    names: dict[str, str] = {}
+    for code in sorted(codes):
+        if re.fullmatch(r"[a-z]{3}_[A-Z][a-z]{3}", code):
+            language, _, _ = load_language(session.root / "languages" / f"{code}.yaml")
+            names |= {code: language.name} if language else {}
+    return names
+
+
+def _prompt_sets(session: Session) -> PromptSets:
+    named = session.recipe.evaluate.prompt_sets
+    return {name: read_prompt_set(inside(session.root, file, None, "prompt_sets")) for name, file in named.items()}
+
+
+def _evaluation(
+    session: Session,
+    metric: Metric,
+    revision: int,
+    files: dict[str, Table],
+    sets: PromptSets,
+    model: Model,
+    questioner: Questioner,
+    **more: object,
+) -> Evaluation:
+    config = session.recipe.evaluate
+    identity = {
+        "revision": revision,
+        "files": {name: table.sha256 for name, table in files.items()},
+        "prompt_sets": {name: each.sha256 for name, each in sets.items()},
+        "model": model_identity(model),
+        "prompt_sha256": hashlib.sha256(questioner.template.encode()).hexdigest(),
+        "sampling": {"temperature": config.temperature, "max_tokens": config.max_tokens},
+        "language": session.language.model_dump(mode="json", exclude={"filters", "sources", "lid_labels"}),
+        "language_names": dict(questioner.language_names),
+        "bootstrap": config.bootstrap.model_dump(mode="json"),
+        **more,
+    }
+    return Evaluation(metric, identity, session.store)
+
+
+def _shown_files(files: dict[str, Table]) -> dict[str, Any]:
+    return {
+        name: {"path": shown_name(table.path), "rows": len(table.rows), "sha256": table.sha256}
+        for name, table in files.items()
+    }
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """Reports to stderr: a bar on a terminal, else two lines."""
+    from rich.progress import Progress as Bars
+
+    err = console(stderr=True)
+    live = err.is_terminal and not os.environ.get("CI")
+    last = Progress(0, None, "answers")
+    with Bars(console=err, disable=not live) as bars:
+        task = bars.add_task("evaluate", total=None)
+
+        def report(progress: Progress) -> None:
+            nonlocal last
+            last = progress
+            bars.update(task, completed=progress.done, total=progress.total)
+
+        if not live:
+            print("evaluate ...", file=sys.stderr, flush=True)
+        yield report
+        if not live:
+            print(f"evaluate: {last.done:,} {last.unit}", file=sys.stderr, flush=True)

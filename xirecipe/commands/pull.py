@@ -1,0 +1,61 @@
+"""`xirecipe pull`: a released version, checked, with its recipe."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from xirecipe.commands.common import hub_progress, said
+from xirecipe.hub.checking import Replanned
+from xirecipe.hub.pull import Pulled, pull
+from xirecipe.load import shown_name
+from xirecipe.terminal import console
+
+
+def run_pull(asked: str, to: Path | None, config: str | None, as_json: bool) -> int:
+    """0 when every check passed; 1 when the recipe makes another plan than the one that was released."""
+    with hub_progress():
+        done = pull(asked, to, config, say=said)
+    differing = bool(done.plan and done.plan.differing)
+    if as_json:
+        print(json.dumps(_record(done), ensure_ascii=False, indent=2))
+        return int(differing)
+    out = console()
+
+    def line(text: str) -> None:
+        out.print(text, markup=False, soft_wrap=True)
+
+    rows = "" if done.rows is None else f", {', '.join(f'{split} {n:,}' for split, n in done.rows.items())} rows"
+    line(f"{done.version} of {done.place} ({done.pinned}): {done.files} files{rows}, hashes agree with the manifest")
+    if done.was_there:
+        line("it was there already")
+    line(f"data:   {shown_name(done.folder / 'data')}")
+    for text in _about(done.plan):
+        line(text)
+    return int(differing)
+
+
+def _about(plan: Replanned | None) -> list[str]:
+    if plan is None:
+        return ["recipe: not recorded in this version"]
+    words = ["xirecipe", "plan", shown_name(plan.recipe), *(["--profile", plan.profile] if plan.profile else [])]
+    if plan.differing:
+        found = f"recipe: {', '.join(plan.differing)} of {plan.stages} stages have other fingerprints than the release:"
+        return [found, "        this xirecipe makes another plan of it; see provenance/environment.txt for the version"]
+    lines = [f"recipe: {shlex.join(words)}  (all {plan.stages} fingerprints are those of the release)"]
+    for path, sha256 in plan.missing:
+        lines.append(f"        to run it, put the source {path} there (sha256 {sha256}): releases do not carry sources")
+    return lines
+
+
+def _record(done: Pulled) -> dict[str, object]:
+    plan = done.plan
+    return {
+        "place": done.place, "version": str(done.version), "pinned": done.pinned, "folder": str(done.folder),
+        "files": done.files, "rows": done.rows, "was_there": done.was_there,
+        "recipe": None if plan is None else {
+            "path": str(plan.recipe), "profile": plan.profile or None, "stages": plan.stages,
+            "differing": list(plan.differing), "missing": [{"path": p, "sha256": h} for p, h in plan.missing],
+        },
+    }  # fmt: skip

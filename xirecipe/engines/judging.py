@@ -1,0 +1,136 @@
+"""judge: candidates become questions, answers become scores; the evaluator is measured on the rating set."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from xirecipe.engines.asking import Asked
+from xirecipe.engines.embeddings import BATCH, batches, similarities
+from xirecipe.engines.calibration import measured
+from xirecipe.engines.tally import Tally
+from xirecipe.models.requests import Answer, Failure, Request
+from xirecipe.questions import judge_requests
+from xirecipe.rating import blank, examples
+from xirecipe.recipe.generation import Judge
+from xirecipe.selecting import SCORE_COLUMNS
+from xirecipe.stage import Exemplar, Outcome, Progress, Rated, Stage, Work
+from xirecipe.tables import Row, count, read, write
+
+
+def run_judge(work: Work) -> Outcome:
+    """Adds the configured scores. Drops nothing; a candidate whose rating never came is failed."""
+    stage = work.stage
+    source = work.inputs["generate"].data
+    tally = Tally()
+    judging = Judging(work, stage, tally)
+    asked = judging.ask(lambda: read(source))
+    tally.kept = write(work.output.data, judging.rated(read(source), asked, total=count(source)), stage.columns)
+    tally.write(work, stage.columns)
+    rows_in = count(source)
+    return tally.outcome(rows_in, rows_in, judging.facts(asked))
+
+
+class Judging:
+    """One pass of the evaluator, with the examples its prompt shows: of the judge stage, or of a refining round."""
+
+    def __init__(self, work: Work, stage: Stage, tally: Tally, best: Sequence[Exemplar] = ()) -> None:
+        """`stage` is the plan's judge; `best` are a round's best candidates."""
+        assert isinstance(stage.config, Judge)
+        self._work, self._stage, self._config, self._tally = work, stage, stage.config, tally
+        rating_set = next((s for s in stage.inputs if s.kind == "rating_set"), None)
+        self._set: list[Row] = []
+        if rating_set is not None:
+            made = read(work.store.artifact("rating_set", rating_set.fingerprint).data)
+            self._set = [blank(stage) | row for row in made]
+        rubric = stage.config.rubric
+        self._examples: list[Rated] = examples(self._set, rubric, best) if rubric else []
+        self._parsed = Counter[str]()
+
+    def ask(self, rows: Any) -> Asked | None:
+        """The model's answers about the rows of `rows()` and about the rating set. None when no model is asked."""
+        if self._config.rubric is None and self._config.likelihood is None:
+            return None
+        everything = itertools.chain(rows(), self._set)
+        return self._tally.ask(self._work, self._stage, (r for row in everything for r in self._requests(row).values()))
+
+    def _requests(self, row: Row) -> dict[str, Request]:
+        return judge_requests(self._stage, row, self._examples)
+
+    def rated(self, rows: Iterable[Row], asked: Asked | None, total: int) -> Iterator[Row]:
+        """Rows with their scores; those whose rating never came go to the tally."""
+        done = 0
+        for batch in batches(rows, BATCH):
+            scored = self._scored(batch, asked)
+            for row, (scores, failure) in zip(batch, scored, strict=True):
+                if failure is None:
+                    yield {**row, **scores}
+                else:
+                    self._tally.fail({**row, **scores}, *failure)
+            done += len(batch)
+            if self._config.similarity is not None:
+                self._work.report(Progress(done, total, "rows"))
+
+    def _scored(
+        self, rows: Sequence[Row], asked: Asked | None
+    ) -> list[tuple[dict[str, float | None], tuple[str, str] | None]]:
+        """(scores, failure as reason and detail) of each row."""
+        empty: dict[str, float | None] = dict.fromkeys(SCORE_COLUMNS.values())
+        found: list[tuple[dict[str, float | None], tuple[str, str] | None]] = []
+        similar: Sequence[float | None] = [None] * len(rows)
+        if self._config.similarity is not None:
+            similar = similarities([(r["instruction"], r["text"]) for r in rows], self._config.similarity)
+        for row, similarity in zip(rows, similar, strict=True):
+            scores, failure = dict(empty, similarity=similarity), None
+            if asked is not None:
+                answers = {role: asked.answer(request) for role, request in self._requests(row).items()}
+                bad = next((a for a in answers.values() if isinstance(a, Failure)), None)
+                good = {role: a for role, a in answers.items() if isinstance(a, Answer)}
+                if bad is not None:
+                    failure = (f"judge.{bad.reason}", bad.detail)
+                else:
+                    scores["likelihood_gain"] = likelihood_gain(good)
+                    if self._config.rubric is not None:
+                        scores["rubric_score"], how = rubric_score(good["rubric"], self._config.rubric.levels)
+                        self._parsed[how] += 1
+                        if scores["rubric_score"] is None:
+                            failure = ("judge.unparsable_rating", good["rubric"].text[:200])
+            found.append((scores, failure))
+        return found
+
+    def facts(self, asked: Asked | None) -> dict[str, Any]:
+        """How ratings were read, and how good each of the scores is on the part of the rating set held out."""
+        facts: dict[str, Any] = {"ratings": dict(self._parsed)} if self._parsed else {}
+        if self._set:
+            scores = [scores for scores, _ in self._scored(self._set, asked)]
+            names = [name for name in SCORE_COLUMNS if getattr(self._config, name) is not None]
+            facts["evaluators"] = {
+                name: measured(self._set, [found[SCORE_COLUMNS[name]] for found in scores]) for name in names
+            }
+        return facts
+
+
+def rubric_score(answer: Answer, levels: dict[str, float]) -> tuple[float | None, str]:
+    """Mean level under the label probabilities; else the one label in the text; None for none or several."""
+    if answer.label_log_probs:
+        weights = {label: math.exp(p) for label, p in answer.label_log_probs.items() if label in levels}
+        total = sum(weights.values())
+        if total > 0:
+            return sum(levels[label] * weight for label, weight in weights.items()) / total, "log_probabilities"
+    # A word of its own: not the 1 of 10, of 1.5 or of 1/3.
+    found = [n for n in levels if re.search(rf"(?<![\w.,/]){re.escape(n)}(?![\w/]|[.,]\d)", answer.text)]
+    if len(found) == 1:
+        return levels[found[0]], "text"
+    return None, "unparsable"
+
+
+def likelihood_gain(answers: dict[str, Answer]) -> float | None:
+    """(log p(text | instruction) - log p(text)) per token, in nats."""
+    given, alone = answers.get("given"), answers.get("alone")
+    if given is None or alone is None or given.log_prob is None or alone.log_prob is None:
+        return None
+    return given.log_prob / max(1, given.scored_tokens) - alone.log_prob / max(1, alone.scored_tokens)

@@ -1,0 +1,105 @@
+"""refine: the best candidates become exemplars, flawed documents get new drafts, everything is rated again."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from xirecipe.columns import StageKind
+from xirecipe.engines.judging import Judging
+from xirecipe.engines.tally import Tally
+from xirecipe.engines.writing import candidates
+from xirecipe.questions import generate_requests, shown
+from xirecipe.recipe.generation import Generate, Refine
+from xirecipe.refining import best_candidates, best_drafts, is_flawed, round_facts
+from xirecipe.selecting import SCORE_COLUMNS
+from xirecipe.stage import Exemplar, Outcome, Stage, Work
+from xirecipe.tables import Row, count, read, write
+
+
+def run_refine(work: Work) -> Outcome:
+    """One round: candidates in; candidates and new drafts out, all with the scores of this round.
+
+    A round after one that changed too little passes its candidates on as they are.
+    """
+    stage, config = work.stage, work.stage.config
+    assert isinstance(config, Refine)
+    previous = work.inputs[stage.inputs[0].kind]
+    rows_in = count(previous.data)
+    last = previous.manifest().facts.get("round")
+    if last is not None and (last["stopped"] or last["changed_ratio"] < config.min_changed_ratio):
+        kept = write(work.output.data, read(previous.data), stage.columns)
+        return Outcome(rows_in, rows_in, kept, facts={"round": {"round": stage.round, "stopped": True}})
+
+    writer, judge = _ancestor(stage, "generate"), _ancestor(stage, "judge")
+    assert isinstance(writer.config, Generate)
+    source = work.store.artifact(writer.inputs[0].kind, writer.inputs[0].fingerprint).data
+    scores = _scores(previous.data, config)
+    before = best_drafts(_without_texts(previous.data, config), config)
+    chosen = best_candidates(before, config)
+    best = _exemplars(previous.data, chosen)
+
+    tally = Tally()
+    flawed = [row for row in read(source) if is_flawed(row["document_id"], before, config)]
+    first = writer.config.draws + (stage.round - 1) * config.draws
+    draws = range(first, first + config.draws)
+    prompted = [Exemplar(e.instruction, shown(writer, e.response)) for e in best]
+    asked_for = list(generate_requests(writer, flawed, draws=draws, added=prompted))
+    written = tally.ask(work, writer, (request for _, request in asked_for))
+    copied = [exemplar.instruction for exemplar in prompted]
+    drafts = list(candidates(writer, asked_for, written, tally, round=stage.round, added=copied))
+
+    def everything() -> Iterator[Row]:
+        return itertools.chain(read(previous.data), drafts)
+
+    judging = Judging(work, judge, tally, best)
+    rated = judging.ask(everything)
+    rows = judging.rated(everything(), rated, total=rows_in + len(drafts))
+    tally.kept = write(work.output.data, rows, stage.columns)
+    tally.write(work, stage.columns)
+
+    after = best_drafts(_without_texts(work.output.data, config), config)
+    again = _scores(work.output.data, config)
+    twice = [(score, again[key]) for key, score in scores.items() if key in again]
+    facts = {
+        "round": stage.round,
+        "redrafted": len(asked_for),
+        "exemplars": [row["document_id"] for row in chosen],
+        **round_facts(count(source), len(flawed), before, after, twice, config),
+    }
+    return tally.outcome(rows_in, rows_in + len(asked_for), {"round": facts} | judging.facts(rated))
+
+
+def _ancestor(stage: Stage, kind: StageKind) -> Stage:
+    found = stage.ancestor(kind)
+    if found is None:
+        raise AssertionError(f"a plan with {stage.label} and no {kind}")
+    return found
+
+
+def _without_texts(folder: Path, config: Refine) -> Iterator[Row]:
+    """Candidates in the columns that say which is best: a million documents' texts would not fit into memory."""
+    return read(folder, ["document_id", "draw", "instruction", SCORE_COLUMNS[config.score]])
+
+
+def _scores(folder: Path, config: Refine) -> dict[tuple[str, int], float]:
+    """Scores by document and draw, of the candidates that have one."""
+    column = SCORE_COLUMNS[config.score]
+    rows = read(folder, ["document_id", "draw", column])
+    return {
+        (row["document_id"], row["draw"]): row[column]
+        for row in rows
+        if row[column] is not None and not math.isnan(row[column])
+    }
+
+
+def _exemplars(folder: Path, chosen: list[Row]) -> list[Exemplar]:
+    """The chosen candidates with their texts, best first."""
+    wanted = {(row["document_id"], row["draw"]): i for i, row in enumerate(chosen)}
+    found: dict[int, Exemplar] = {}
+    for row in read(folder, ["document_id", "draw", "instruction", "text"]):
+        if (place := wanted.get((row["document_id"], row["draw"]))) is not None:
+            found[place] = Exemplar(row["instruction"], row["text"])
+    return [found[place] for place in sorted(found)]

@@ -1,0 +1,1 @@
+"""How sets of answers are evaluated: files -> rows -> requests -> verdicts -> statistics. Nothing is asked here."""

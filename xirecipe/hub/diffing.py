@@ -1,0 +1,202 @@
+"""What changed between two released trees: rows by hash, columns, configs, and the least version step for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xirecipe.hub.rows import row_digest
+from xirecipe.hub.versions import Bump
+from xirecipe.tables import Row
+
+#: Rows that are named for each kind of change, so that a reader can look one up.
+EXAMPLES = 3
+
+#: Config -> split -> its parquet files.
+Layout = dict[str, dict[str, list[Path]]]
+
+
+@dataclass(frozen=True)
+class RowChanges:
+    """The rows of one config in two versions. `examples` are (kind, document id), some of each kind."""
+
+    config: str
+    before: int
+    after: int
+    added: int
+    removed: int
+    changed: int
+    examples: tuple[tuple[Literal["added", "removed", "changed"], str], ...]
+
+    def named(self, kind: str) -> str:
+        """Some of the rows that came, went or changed, as ` (such as a, b)`."""
+        shown = ", ".join(document for own, document in self.examples if own == kind)
+        return f" (such as {shown})" if shown else ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a reader of the data meets in the new version. Columns are `config.column`."""
+
+    rows: tuple[RowChanges, ...]
+    configs_added: tuple[str, ...] = ()
+    configs_removed: tuple[str, ...] = ()
+    columns_added: tuple[str, ...] = ()
+    columns_removed: tuple[str, ...] = ()
+    columns_retyped: tuple[str, ...] = ()
+
+    @property
+    def least(self) -> Bump:
+        """The smallest version step that tells the truth."""
+        gone = self.configs_removed + self.columns_removed + self.columns_retyped
+        if gone or any(config.removed or config.changed for config in self.rows):
+            return "MAJOR"
+        new = self.configs_added + self.columns_added
+        return "MINOR" if new or any(config.added for config in self.rows) else "PATCH"
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every change in words, the weightiest first."""
+        named = (
+            ("configs that are gone", self.configs_removed), ("columns that are gone", self.columns_removed),
+            ("columns of another type", self.columns_retyped),
+        )  # fmt: skip
+        found = [f"{what}: {', '.join(names)}" for what, names in named if names]
+        for kind in ("changed", "removed", "added"):
+            for config in self.rows:
+                count = getattr(config, kind)
+                if count:
+                    rows = "row" if count == 1 else "rows"
+                    found.append(f"{count:,} {rows} {kind} in config {config.config}{config.named(kind)}")
+        found += [f"new configs: {', '.join(self.configs_added)}"] if self.configs_added else []
+        found += [f"new columns: {', '.join(self.columns_added)}"] if self.columns_added else []
+        return found or ["no row changed"]
+
+
+def layout(folder: Path, names: Iterable[str] | None = None) -> Layout:
+    """Which files make up each config and split, as the card's metadata says. Empty where there is no metadata.
+
+    `names`: paths to choose from, where not all of a tree lies in `folder`.
+    """
+    from huggingface_hub import metadata_load
+
+    card = folder / "README.md"
+    metadata = (metadata_load(card) if card.exists() else None) or {}
+    if names is None:
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet") if path.is_file()]
+    names = sorted(names)
+    found: Layout = {}
+    for config in metadata.get("configs") or []:
+        splits = found.setdefault(str(config["config_name"]), {})
+        for entry in config["data_files"]:
+            patterns = entry["path"] if isinstance(entry["path"], list) else [entry["path"]]
+            # Matched against what is there: a pattern from a stranger's card cannot leave the folder.
+            chosen = [folder / name for name in names if any(fnmatchcase(name, p) for p in patterns)]
+            splits.setdefault(str(entry["split"]), []).extend(chosen)
+    return found
+
+
+def compare(old: Path | None, new: Path) -> Difference:
+    """The difference between two released trees; everything is new where there is no old one."""
+    before, after = layout(old) if old else {}, layout(new)
+    rows: list[RowChanges] = []
+    added: list[str] = []
+    removed: list[str] = []
+    retyped: list[str] = []
+    for config in after:
+        old_types, new_types = _types(before.get(config, {})), _types(after[config])
+        if config in before:
+            added += [f"{config}.{name}" for name in new_types if name not in old_types]
+            removed += [f"{config}.{name}" for name in old_types if name not in new_types]
+            shared = [name for name in new_types if name in old_types]
+            retyped += [f"{config}.{name}" for name in shared if new_types[name] != old_types[name]]
+            compared = [name for name in shared if new_types[name] == old_types[name]]
+        else:
+            compared = list(new_types)
+        rows.append(_changes(config, before.get(config, {}), after[config], compared))
+    return Difference(
+        rows=tuple(rows),
+        configs_added=tuple(c for c in after if c not in before) if old else (),
+        configs_removed=tuple(c for c in before if c not in after),
+        columns_added=tuple(added),
+        columns_removed=tuple(removed),
+        columns_retyped=tuple(retyped),
+    )
+
+
+def _types(splits: dict[str, list[Path]]) -> dict[str, pa.DataType]:
+    paths = [path for files in splits.values() for path in files]
+    return {field.name: field.type for field in pq.read_schema(paths[0])} if paths else {}
+
+
+def _changes(
+    config: str, before: dict[str, list[Path]], after: dict[str, list[Path]], columns: list[str]
+) -> RowChanges:
+    """Rows matched by document id. A document with several rows is compared as a bag of them."""
+    old, new = _by_document(before, columns), _by_document(after, columns)
+    counts: Counter[str] = Counter()
+    examples: list[tuple[Literal["added", "removed", "changed"], str]] = []
+
+    def note(kind: Literal["added", "removed", "changed"], document: str, count: int) -> None:
+        counts[kind] += count
+        if count and sum(own == kind for own, _ in examples) < EXAMPLES:
+            examples.append((kind, document))
+
+    for document in sorted({*old, *new}):
+        gone = (old.get(document, Counter()) - new.get(document, Counter())).total()
+        came = (new.get(document, Counter()) - old.get(document, Counter())).total()
+        both = min(gone, came)
+        note("changed", document, both)
+        note("removed", document, gone - both)
+        note("added", document, came - both)
+    before_rows, after_rows = (sum(c.total() for c in side.values()) for side in (old, new))
+    return RowChanges(
+        config, before_rows, after_rows, counts["added"], counts["removed"], counts["changed"], tuple(examples)
+    )
+
+
+def _by_document(splits: dict[str, list[Path]], columns: list[str]) -> dict[str, Counter[str]]:
+    """Document id -> the digests of its rows, over some columns and the split they stand in."""
+    found: dict[str, Counter[str]] = {}
+    for split, files in splits.items():
+        for row in _rows(files, columns):
+            digest = row_digest(split, row)
+            found.setdefault(str(row.get("document_id", digest)), Counter())[digest] += 1
+    return found
+
+
+def _rows(files: list[Path], columns: list[str]) -> Iterator[Row]:
+    for path in files:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000, columns=columns):
+            yield from batch.to_pylist()
+
+
+def card_lines(old: str, new: str) -> list[str]:
+    """A card's changed lines, as a unified diff without its two header lines."""
+    return list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0))[2:]
+
+
+def as_json(difference: Difference) -> dict[str, Any]:
+    """For `--json`: counts by config, columns and configs that came or went, and the least step."""
+    return {
+        "least_bump": difference.least,
+        "reasons": difference.reasons,
+        "configs": {
+            c.config: {
+                "before": c.before, "after": c.after, "added": c.added, "removed": c.removed, "changed": c.changed,
+                "examples": [list(example) for example in c.examples],
+            }
+            for c in difference.rows
+        },
+        "configs_added": list(difference.configs_added), "configs_removed": list(difference.configs_removed),
+        "columns_added": list(difference.columns_added), "columns_removed": list(difference.columns_removed),
+        "columns_retyped": list(difference.columns_retyped),
+    }  # fmt: skip

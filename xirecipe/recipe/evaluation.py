@@ -1,0 +1,77 @@
+"""`evaluate:` of a recipe: how `xirecipe evaluate` judges sets of answers. Which sets, the command says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from xirecipe.recipe.base import PositiveInt, Section
+
+#: Of the zero-shot study (arXiv 2402.14778).
+SIX_ASPECTS = (
+    "correct_language",
+    "fluency",
+    "helpfulness",
+    "factual_accuracy",
+    "logical_coherence",
+    "harmlessness",
+)
+AspectName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Pairwise(Section):
+    """Two answers to one prompt, 0-10 each, in both orders (X-Instruction, arXiv 2405.19744)."""
+
+    prompt: str
+    """A template under the recipe folder. Sees `prompt`, `first`, `second`, `answer_language` and `language`."""
+
+
+class Aspects(Section):
+    """One answer, a whole number for each aspect (the zero-shot study, arXiv 2402.14778)."""
+
+    prompt: str
+    """A template under the recipe folder. Sees `prompt`, `answer`, `answer_language`, `language` and `aspects`: the
+    keys of the JSON object that the reply must have."""
+    names: tuple[AspectName, ...] = Field(SIX_ASPECTS, strict=False, min_length=1)
+    lowest: int = 1
+    highest: int = 3
+    forces: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = {  # noqa: RUF012  pydantic copies defaults
+        "fluency": ("helpfulness", "factual_accuracy", "logical_coherence")
+    }
+    """Aspect -> aspects that are `lowest` wherever it is: what cannot be read is not helpful. Enforced."""
+
+    @model_validator(mode="after")
+    def _aspects_fit(self) -> Self:
+        if self.lowest >= self.highest:
+            raise ValueError(f"lowest ({self.lowest}) is not below highest ({self.highest})")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("names has an aspect twice")
+        if "forces" in self.model_fields_set:
+            for name in [name for cause, forced in self.forces.items() for name in (cause, *forced)]:
+                if name not in self.names:
+                    raise ValueError(f"forces names `{name}`, which is not in names")
+        return self
+
+
+class Bootstrap(Section):
+    """95 % intervals by resampling rows (percentile method)."""
+
+    samples: PositiveInt = 10_000
+    seed: int = Field(0, ge=0)
+
+
+class Evaluate(Section):
+    """A model judges answers. Nothing here changes a row of the dataset."""
+
+    model: str | None = None
+    """A name under `models:`; one that follows instructions (`prompt_format: chat`)."""
+    pairwise: Pairwise | None = None
+    aspects: Aspects | None = None
+    temperature: float = Field(0, ge=0, le=2)
+    max_tokens: PositiveInt = 1024
+    """Of one reply. A reply that is cut off is a failure, so leave room for reasons."""
+    prompt_sets: dict[str, str] = {}  # noqa: RUF012  pydantic copies defaults
+    """Name -> file of prompts (Vicuna's 80, WizardLM's 218): results stand for each set as well. JSON Lines, parquet or
+    CSV with `prompt`, `instruction` or `text`; relative to the recipe's folder."""
+    bootstrap: Bootstrap = Bootstrap()
