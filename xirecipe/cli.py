@@ -79,7 +79,7 @@ def plan(
 
 @app.command()
 def run(
-    recipe: RecipePath,
+    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="One recipe, or several in turn.")],
     profile: Profile = None,
     set: Overrides = None,
     limit: Limit = None,
@@ -90,7 +90,7 @@ def run(
     """Make the dataset: run what is missing, then release it."""
     from xirecipe.commands.run import run_run
 
-    raise typer.Exit(run_run(recipe, profile, set or [], limit, to, retry_failed, json))
+    raise typer.Exit(run_run(recipes, profile, set or [], limit, to, retry_failed, json))
 
 
 @app.command()

@@ -172,4 +172,4 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path / "recipes")
 
 
-from .hub_fixtures import hub, version  # noqa: E402, F401  at the end: they build on Run
+from .hub_fixtures import hub, recipe_run, version  # noqa: E402, F401  at the end: they build on Run

@@ -13,10 +13,13 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import _http
 
+from tests.builders import Folder, recipe_folder
+from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import Diagnostic, UserError
 from xirecipe.hub import remote
 from xirecipe.hub.candidate import Released
 from xirecipe.hub.release import release_to_hub
+from xirecipe.plan import Plan
 
 from .conftest import Run
 from .loopback import WRITE_TOKEN, LoopbackHub
@@ -63,6 +66,30 @@ def version(run: Run) -> Run:
     run.recipe["version"] = "1.0.0"
     run.recipe["release"]["repository"] = REPOSITORY
     run.recipe["corpus"]["sources"]["news"]["revision"] = "a" * 40
+    return run
+
+
+class RecipeRun(Run):
+    """The small run as that of a recipe on disk, for what reads the recipe again."""
+
+    @property
+    def folder(self) -> Folder:
+        return Folder(self.root)
+
+    def plan(self) -> Plan:
+        return compile_recipe(self.root / "tiny.yaml")
+
+    def change(self, **changes: Any) -> None:
+        """Write the recipe with other values at dotted keys, whose dots are written as two underscores."""
+        ready = {"version": "1.0.0", "release.repository": REPOSITORY}
+        self.folder.recipe(ready | {key.replace("__", "."): value for key, value in changes.items()})
+
+
+@pytest.fixture
+def recipe_run(tmp_path: Path) -> RecipeRun:
+    recipe_folder(tmp_path / "recipes")
+    run = RecipeRun(tmp_path / "recipes")
+    run.change()
     return run
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
+from xirecipe.diagnostics import UserError, render_text
 from xirecipe.hub.current import is_current
 from xirecipe.run import StageDone, run_plan
 from xirecipe.store import explained
-from xirecipe.terminal import Steps, console, table
+from xirecipe.terminal import Steps, console, duration, table
 
 
 def run_run(
-    recipe: Path,
+    recipes: Sequence[Path],
     profile: str | None,
     overrides: Sequence[str],
     limit: int | None,
@@ -23,8 +27,55 @@ def run_run(
     retry_failed: bool,
     as_json: bool,
 ) -> int:
-    session = open_session(recipe, profile, overrides, limit)
+    """0; with several recipes 1 when one of them failed: the others run all the same, and a last table says which."""
     last = stage_kind(to) if to else None
+    sessions = _opened(recipes, profile, overrides, limit)
+    if len(sessions) == 1:
+        walked, folder = _run(sessions[0], last, retry_failed)
+        if as_json:
+            print(json.dumps(_record(sessions[0], walked, folder), ensure_ascii=False, indent=2))
+        else:
+            _print_run(sessions[0], walked, folder)
+        return 0
+    finished: list[tuple[Session, list[StageDone] | None, Path | None, float]] = []
+    for session in sessions:
+        print(f"\n{session.plan.recipe.name}", file=sys.stderr, flush=True)
+        begun = time.monotonic()
+        try:
+            walked, folder = _run(session, last, retry_failed)
+        except UserError as error:
+            sys.stderr.write(render_text(error.diagnostics))
+            finished.append((session, None, None, time.monotonic() - begun))
+        else:
+            finished.append((session, walked, folder, time.monotonic() - begun))
+    if as_json:
+        records = [_record(session, walked, folder) for session, walked, folder, _ in finished]
+        print(json.dumps(records, ensure_ascii=False, indent=2))
+    else:
+        _print_all(finished)
+    return 1 if any(walked is None for _, walked, _, _ in finished) else 0
+
+
+def _opened(
+    recipes: Sequence[Path], profile: str | None, overrides: Sequence[str], limit: int | None
+) -> list[Session]:
+    """All recipes compiled before anything runs. Raises UserError with the mistakes of all of them."""
+    sessions: list[Session] = []
+    broken: list[UserError] = []
+    for recipe in recipes:
+        try:
+            sessions.append(open_session(recipe, profile, overrides, limit))
+        except UserError as error:
+            broken.append(error)
+    if len(broken) == 1:
+        raise broken[0]
+    if broken:
+        # A base's mistake is every recipe's; it is shown once.
+        raise UserError(dict.fromkeys(diagnostic for error in broken for diagnostic in error.diagnostics))
+    return sessions
+
+
+def _run(session: Session, last: StageKind | None, retry_failed: bool) -> tuple[list[StageDone], Path | None]:
     with Steps().showing() as steps:
         walked = run_plan(
             session.plan,
@@ -36,16 +87,34 @@ def run_run(
             report=steps.report,
             finished=steps.finished,
         )
-    if not as_json:
-        _print_funnel(walked)
-    folder = _release(session) if last in (None, "split") else None
-    if as_json:
-        print(json.dumps(_record(walked, folder), ensure_ascii=False, indent=2))
-    elif folder:
+    return walked, _release(session) if last in (None, "split") else None
+
+
+def _print_run(session: Session, walked: Sequence[StageDone], folder: Path | None) -> None:
+    _print_funnel(walked)
+    if folder:
         out = console()
         out.print(f"dataset and card: {os.path.relpath(folder)}", markup=False, soft_wrap=True)
         out.print(f"look inside:      {command_line(session.plan, 'preview')}", markup=False, soft_wrap=True)
-    return 0
+
+
+def _print_all(finished: Sequence[tuple[Session, list[StageDone] | None, Path | None, float]]) -> None:
+    out = console()
+    lines = table("recipe", ">documents", ">rows", ">calls", ">reused", ">time", "")
+    for session, walked, folder, seconds in finished:
+        name = session.plan.recipe.name
+        if walked is None:
+            lines.add_row(name, "", "", "", "", duration(seconds), "failed, see above")
+            continue
+        manifests = [done.manifest for done in walked]
+        lines.add_row(
+            name, f"{manifests[0].rows_in:,}", f"{manifests[-1].kept:,}", f"{sum(m.calls for m in manifests):,}",
+            f"{sum(m.reused for m in manifests):,}", duration(seconds), "" if any(d.made for d in walked) else "done",
+        )  # fmt: skip
+    out.print(lines)
+    folders = [folder for _, _, folder, _ in finished if folder]
+    if folders:
+        out.print(f"datasets and cards: {os.path.relpath(folders[0].parent)}/", markup=False, soft_wrap=True)
 
 
 def release_folder(session: Session) -> Path:
@@ -91,13 +160,14 @@ def _print_funnel(walked: Sequence[StageDone]) -> None:
         out.print(why)
 
 
-def _record(walked: Sequence[StageDone], folder: Path | None) -> dict[str, object]:
+def _record(session: Session, walked: Sequence[StageDone] | None, folder: Path | None) -> dict[str, object]:
     stages = [
         {
             "stage": d.manifest.label, "fingerprint": d.manifest.fingerprint, "made": d.made, "asked": d.manifest.asked,
             "kept": d.manifest.kept, "dropped": d.manifest.dropped, "failed": d.manifest.failed,
             "calls": d.manifest.calls, "reused": d.manifest.reused, "seconds": d.manifest.seconds,
         }
-        for d in walked
+        for d in walked or ()
     ]  # fmt: skip
-    return {"stages": stages, "release": str(folder) if folder else None}
+    release = str(folder) if folder else None
+    return {"recipe": session.plan.recipe.name, "ok": walked is not None, "stages": stages, "release": release}

@@ -21,7 +21,7 @@ from datatrove.pipeline.filters.gopher_repetition_filter import (
     get_n_grams,
 )
 from datatrove.pipeline.writers.disk_base import DiskWriter
-from datatrove.utils.text import PUNCTUATION_SET, split_into_words
+from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_words
 
 from xirecipe.engines import language_id
 from xirecipe.engines.explained import Explained, Verdict
@@ -51,6 +51,8 @@ _GOPHER_QUALITY_KEYS = {
 }
 #: FineWeb's short-line rule has no off switch in datatrove; FineWeb-2's configuration sets this instead.
 _OFF_SHORT_LINES = 999
+#: What ends a line in FineWeb's rule, and the same before a closing quotation mark: a line of dialogue is no menu entry.
+_LINE_ENDS = (*sorted(TERMINAL_PUNCTUATION), *(end + quote for end in ".!?…。।॥۔؟" for quote in "\"”’»›"))
 
 
 class Length(Explained):
@@ -218,6 +220,7 @@ class FineWebQuality(Explained, DatatroveFineWeb):
             self,
             exclusion_writer=exclusion_writer,
             line_punct_thr=_or(config.min_punctuated_lines_ratio, 0.0),
+            stop_chars=_LINE_ENDS,
             short_line_thr=_OFF_SHORT_LINES,
             char_duplicates_ratio=_or(config.max_dup_line_chars_ratio, math.inf),
             new_line_ratio=_or(config.max_new_lines_per_word, math.inf),
