@@ -253,3 +253,43 @@ def test_the_plan_holds_the_text_of_every_file_it_is_made_of(folder: Folder) -> 
         "bases/b.yaml", "languages/swh_Latn.yaml", "prompts/rate.j2", "prompts/write.j2", "tiny.yaml",
     ]  # fmt: skip
     assert all(plan.files[name] == folder.read(name) for name in plan.files)
+
+
+EVALUATION = {"format": "jsonl", "path": "bench.jsonl", "license": "mit"}
+
+
+def with_bench(folder: Folder, **changes: Any) -> dict[str, str]:
+    folder.recipe({"decontaminate": {"evaluations": {"bench": EVALUATION}}, **changes})
+    return fingerprints()
+
+
+def test_polishing_and_decontaminating_are_stages_only_where_the_recipe_says_so(folder: Folder) -> None:
+    before = fingerprints()
+    assert list(before) == list(CORE)
+    folder.json_lines("bench.jsonl", ({"text": "Why?"},))
+    after = with_bench(folder, polish={})
+    assert [kind for kind in after if kind not in before] == ["polish", "decontaminate"]
+    assert changed_stages(before, after) == from_stage("generate")
+
+
+def test_the_content_of_an_evaluation_is_identity_and_its_path_and_licence_are_not(folder: Folder) -> None:
+    folder.json_lines("bench.jsonl", ({"text": "Why?"},))
+    before = with_bench(folder)
+    folder.write("data/bench.jsonl", folder.read("bench.jsonl"))
+    moved = {**EVALUATION, "path": "data/bench.jsonl", "license": "odc-by"}
+    assert with_bench(folder, **{"decontaminate.evaluations.bench": moved}) == before
+    folder.json_lines("bench.jsonl", ({"text": "Why not?"},))
+    assert changed_stages(before, with_bench(folder)) == ["decontaminate", *from_stage("embed")]
+
+
+def test_the_order_of_evaluations_is_identity(folder: Folder) -> None:
+    folder.json_lines("bench.jsonl", ({"text": "Why?"},))
+    one = with_bench(folder, decontaminate={"evaluations": {"a": EVALUATION, "b": EVALUATION}})
+    assert changed_stages(one, with_bench(folder, decontaminate={"evaluations": {"b": EVALUATION, "a": EVALUATION}}))
+
+
+def test_the_sentence_enders_of_the_language_are_identity_of_polishing(folder: Folder) -> None:
+    folder.recipe({"polish": {}})
+    before = fingerprints()
+    folder.write("languages/swh_Latn.yaml", folder.read("languages/swh_Latn.yaml") + 'sentence_enders: "!"\n')
+    assert changed_stages(before, fingerprints()) == ["polish", *from_stage("generate")]

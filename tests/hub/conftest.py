@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xirecipe.columns import CORE, StageKind, columns_after
+from xirecipe.columns import CORE, STAGES, StageKind, columns_after
 from xirecipe.plan import Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
@@ -93,7 +94,8 @@ class Run:
         )
         writer = recipe.models["writer"]
         stages: list[Stage] = []
-        for kind in CORE:
+        asked_for = [k for k in STAGES if k in CORE or (k in ("polish", "decontaminate") and getattr(recipe, k))]
+        for kind in asked_for:
             stage = Stage(kind, getattr(recipe, kind), language, tuple(stages[-1:]))
             if kind == "corpus":
                 stage = replace(stage, files={"source:web": "5" * 64})
@@ -170,6 +172,22 @@ def _row(document: str) -> Row:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path / "recipes")
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every way out is shut, and trying one fails the test even where a library hides the refusal."""
+    tried: list[Any] = []
+
+    def refuse(*address: Any, **_: Any) -> None:
+        tried.append(address[-1] if isinstance(address[0], socket.socket) else address[0])
+        raise OSError("this test has no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+    assert tried == []
 
 
 from .hub_fixtures import hub, recipe_run, version  # noqa: E402, F401  at the end: they build on Run

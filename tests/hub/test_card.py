@@ -237,3 +237,17 @@ def test_a_template_cannot_print_a_whole_list_or_reach_into_python() -> None:
 def test_a_value_is_escaped_by_default_and_a_safe_one_is_left_alone() -> None:
     assert _environment().from_string("{{ value }}").render(value="<a|b>") == "&lt;a\\|b&gt;"
     assert _environment().from_string("{{ value }}").render(value=Markup("<br>")) == "<br>"
+
+
+def test_the_card_says_against_which_evaluations_the_rows_were_checked(run: Run) -> None:
+    assert "Decontamination: not done." in render_card(*run.build())
+    sources = {name: {"format": "jsonl", "path": "b.jsonl", "license": "mit"} for name in ("vicuna", "wizard")}
+    run.recipe["decontaminate"] = {"evaluations": sources}
+    counts = {"vicuna": {"prompts": 80, "rows": 2}, "wizard": {"prompts": 218, "rows": 0}}
+    facts = {"evaluations": counts, "ngram_words": 8, "columns": ["instruction", "response"]}
+    run.change_manifest = lambda m: replace(m, facts=facts) if m.stage == "decontaminate" else m
+    assert (
+        "Decontamination: a candidate went when its instruction or response shared 8 words in a row with an evaluation "
+        "prompt, or held a whole shorter one. Checked against `vicuna` (80 prompts, 2 candidates dropped), `wizard` "
+        "(218 prompts, 0 candidates dropped)."
+    ) in render_card(*run.build())

@@ -155,3 +155,14 @@ def test_writer_and_judge_of_one_family_are_named_as_a_limit(run: Run) -> None:
     }  # fmt: skip
     run.recipe["judge"]["model"] = "judge"
     assert any("of one family (qwen)" in limit for limit in derived_limits(collect(*run.build())))
+
+
+def test_a_decontamination_tells_its_evaluations_from_its_manifest_and_its_absence_is_told(run: Run) -> None:
+    assert collect(*run.build()).decontamination is None
+    bench = {"format": "jsonl", "path": "bench.jsonl", "license": "mit"}
+    run.recipe["decontaminate"] = {"evaluations": {"bench": bench}}
+    facts = {"evaluations": {"bench": {"prompts": 80, "rows": 0}}, "ngram_words": 8, "columns": ["instruction"]}
+    run.change_manifest = lambda m: replace(m, facts=facts) if m.stage == "decontaminate" else m
+    found = collect(*run.build()).decontamination
+    assert found is not None
+    assert (found.ngram_words, found.columns, found.evaluations) == (8, ("instruction",), (("bench", 80, 0),))

@@ -20,7 +20,9 @@ from xirecipe.hub.rows import RELEASE_SCHEMA
 from .conftest import Run
 
 FILES = [
-    "CHANGELOG.md", "README.md", "data/test-00000-of-00001.parquet", "data/train-00000-of-00001.parquet",
+    "CHANGELOG.md", "README.md", "alpaca/test-00000-of-00001.parquet", "alpaca/train-00000-of-00001.parquet",
+    "data/test-00000-of-00001.parquet", "data/train-00000-of-00001.parquet",
+    "messages/test-00000-of-00001.parquet", "messages/train-00000-of-00001.parquet",
     "provenance/environment.txt", "provenance/funnel.json", "provenance/manifest.json", "recipe.yaml",
     "recipe/prompts/write.j2", "recipe/tiny.yaml",
 ]  # fmt: skip

@@ -18,8 +18,10 @@ from .conftest import Run
 
 DATA = ReleaseData(
     (
-        DataFile("train", "data/train-00000-of-00002.parquet", 100, 5_000, 900),
-        DataFile("train", "data/train-00001-of-00002.parquet", 50, 2_000, 400),
+        DataFile("default", "train", "data/train-00000-of-00002.parquet", 100, 5_000, 900),
+        DataFile("default", "train", "data/train-00001-of-00002.parquet", 50, 2_000, 400),
+        DataFile("messages", "train", "messages/train-00000-of-00001.parquet", 150, 3_000, 700),
+        DataFile("alpaca", "train", "alpaca/train-00000-of-00001.parquet", 150, 2_500, 600),
     ),
     "f" * 64,
 )
@@ -29,15 +31,26 @@ def values_of(run: Run) -> dict[str, Any]:
     return metadata(collect(*run.build()), DATA)
 
 
-def test_sizes_are_those_of_the_files_and_a_split_without_rows_is_not_declared(run: Run) -> None:
-    info = values_of(run)["dataset_info"]
-    assert info["splits"] == [{"name": "train", "num_bytes": 7_000, "num_examples": 150}]
-    assert (info["dataset_size"], info["download_size"]) == (7_000, 1_300)
+def test_sizes_are_those_of_a_configs_files_and_a_split_without_rows_is_not_declared(run: Run) -> None:
+    default, messages, alpaca = values_of(run)["dataset_info"]
+    assert default["splits"] == [{"name": "train", "num_bytes": 7_000, "num_examples": 150}]
+    assert (default["dataset_size"], default["download_size"]) == (7_000, 1_300)
+    assert messages["splits"] == [{"name": "train", "num_bytes": 3_000, "num_examples": 150}]
+    assert (alpaca["dataset_size"], alpaca["download_size"]) == (2_500, 600)
 
 
-def test_one_default_config_is_declared(run: Run) -> None:
-    assert values_of(run)["configs"] == [
-        {"config_name": "default", "default": True, "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}
+def test_rows_are_counted_once_however_many_configs_hold_them(run: Run) -> None:
+    assert DATA.rows() == DATA.rows("train") == 150
+    assert values_of(run)["size_categories"] == ["n<1K"]
+
+
+def test_three_configs_are_declared_and_the_first_is_the_default(run: Run) -> None:
+    declared = values_of(run)["configs"]
+    assert [(config["config_name"], config.get("default")) for config in declared] == [
+        ("default", True), ("messages", None), ("alpaca", None),
+    ]  # fmt: skip
+    assert [config["data_files"] for config in declared] == [
+        [{"split": "train", "path": f"{folder}/train-*.parquet"}] for folder in ("data", "messages", "alpaca")
     ]
 
 

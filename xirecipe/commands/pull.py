@@ -12,15 +12,16 @@ from xirecipe.hub.pull import Pulled, pull
 from xirecipe.load import shown_name
 from xirecipe.terminal import console
 
+_VERSION = "        the version of xirecipe that made it stands in provenance/environment.txt"
+
 
 def run_pull(asked: str, to: Path | None, config: str | None, as_json: bool) -> int:
-    """0 when every check passed; 1 when the recipe makes another plan than the one that was released."""
+    """0 when the data is what was released. A recipe that plans otherwise today is said, and stays beside it."""
     with hub_progress():
         done = pull(asked, to, config, say=said)
-    differing = bool(done.plan and done.plan.differing)
     if as_json:
         print(json.dumps(_record(done), ensure_ascii=False, indent=2))
-        return int(differing)
+        return 0
     out = console()
 
     def line(text: str) -> None:
@@ -33,16 +34,18 @@ def run_pull(asked: str, to: Path | None, config: str | None, as_json: bool) -> 
     line(f"data:   {shown_name(done.folder / 'data')}")
     for text in _about(done.plan):
         line(text)
-    return int(differing)
+    return 0
 
 
 def _about(plan: Replanned | None) -> list[str]:
     if plan is None:
         return ["recipe: not recorded in this version"]
+    if plan.problem:
+        return [f"recipe: {shown_name(plan.recipe)}, which this xirecipe cannot plan: {plan.problem}", _VERSION]
     words = ["xirecipe", "plan", shown_name(plan.recipe), *(["--profile", plan.profile] if plan.profile else [])]
     if plan.differing:
         found = f"recipe: {', '.join(plan.differing)} of {plan.stages} stages have other fingerprints than the release:"
-        return [found, "        this xirecipe makes another plan of it; see provenance/environment.txt for the version"]
+        return [found, _VERSION]
     lines = [f"recipe: {shlex.join(words)}  (all {plan.stages} fingerprints are those of the release)"]
     for path, sha256 in plan.missing:
         lines.append(f"        to run it, put the source {path} there (sha256 {sha256}): releases do not carry sources")
@@ -56,6 +59,7 @@ def _record(done: Pulled) -> dict[str, object]:
         "files": done.files, "rows": done.rows, "was_there": done.was_there,
         "recipe": None if plan is None else {
             "path": str(plan.recipe), "profile": plan.profile or None, "stages": plan.stages,
-            "differing": list(plan.differing), "missing": [{"path": p, "sha256": h} for p, h in plan.missing],
+            "reproduced": plan.reproduced, "differing": list(plan.differing), "problem": plan.problem,
+            "missing": [{"path": p, "sha256": h} for p, h in plan.missing],
         },
     }  # fmt: skip

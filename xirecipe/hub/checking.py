@@ -12,12 +12,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from xirecipe.compile import compile_recipe
-from xirecipe.diagnostics import Diagnostic, UserError, user_error
+from xirecipe.diagnostics import UserError, user_error
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.current import MANIFEST
 from xirecipe.hub.diffing import layout
-from xirecipe.hub.metadata import CONFIG
-from xirecipe.hub.rows import row_digest
+from xirecipe.hub.rows import CONFIG, row_digest
 from xirecipe.recipe.corpus import FileSource
 from xirecipe.tables import Row
 
@@ -27,14 +26,20 @@ class Replanned:
     """The recovered recipe compiled again.
 
     `missing`: local source files that the release does not carry, as (path in the recipe folder, sha256). `differing`:
-    stages whose fingerprint is not the manifest's.
+    stages whose fingerprint is not the manifest's. `problem`: why this xirecipe cannot compile it.
     """
 
     recipe: Path
     profile: str
-    stages: int
-    missing: tuple[tuple[str, str], ...]
-    differing: tuple[str, ...]
+    stages: int = 0
+    missing: tuple[tuple[str, str], ...] = ()
+    differing: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every stage has the fingerprint it was released with."""
+        return self.problem is None and not self.differing
 
 
 def read_manifest(folder: Path, where: str) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def replan(folder: Path, manifest: Mapping[str, Any]) -> Replanned | None:
     """Compile the recipe in a released tree and compare each stage with the manifest.
 
     Local sources that are not there count with the hash that the manifest has of them. None where the manifest does
-    not name its recipe. Raises UserError `broken-recipe` where it does not compile.
+    not name its recipe.
     """
     name = manifest.get("recipe_file")
     if not isinstance(name, str) or not (folder / name).is_file():
@@ -99,10 +104,9 @@ def replan(folder: Path, manifest: Mapping[str, Any]) -> Replanned | None:
     try:
         plan = compile_recipe(folder / name, profile or None, contents=recorded)
     except UserError as error:
-        problems = error.diagnostics
-        first = next((d for d in problems if d.severity == "error"), None)
-        said = first.message if first else str(error)
-        raise UserError([Diagnostic("broken-recipe", f"the recipe in {name} does not compile: {said}")]) from error
+        # The data is good all the same: another version of xirecipe may have made it.
+        errors = [d.message for d in error.diagnostics if d.severity == "error"]
+        return Replanned(folder / name, profile, problem="; ".join(errors[:3]))
     made = {(stage["stage"], stage["fingerprint"]) for stage in manifest["stages"]}
     missing = [
         (source.path, recorded.get(f"source:{key}", "not recorded"))

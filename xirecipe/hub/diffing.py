@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xirecipe.hub.rows import row_digest
+from xirecipe.hub.rows import CONFIG, row_digest
 from xirecipe.hub.versions import Bump
 from xirecipe.tables import Row
 
@@ -71,11 +71,14 @@ class Difference:
         )  # fmt: skip
         found = [f"{what}: {', '.join(names)}" for what, names in named if names]
         for kind in ("changed", "removed", "added"):
+            # Configs are shapes of the same rows: what is the same in several is said once.
+            same: dict[tuple[int, str], list[str]] = {}
             for config in self.rows:
-                count = getattr(config, kind)
-                if count:
-                    rows = "row" if count == 1 else "rows"
-                    found.append(f"{count:,} {rows} {kind} in config {config.config}{config.named(kind)}")
+                if count := getattr(config, kind):
+                    same.setdefault((count, config.named(kind)), []).append(config.config)
+            for (count, examples), configs in same.items():
+                rows, where = "row" if count == 1 else "rows", "config" if len(configs) == 1 else "configs"
+                found.append(f"{count:,} {rows} {kind} in {where} {', '.join(configs)}{examples}")
         found += [f"new configs: {', '.join(self.configs_added)}"] if self.configs_added else []
         found += [f"new columns: {', '.join(self.columns_added)}"] if self.columns_added else []
         return found or ["no row changed"]
@@ -121,7 +124,7 @@ def compare(old: Path | None, new: Path) -> Difference:
             compared = [name for name in shared if new_types[name] == old_types[name]]
         else:
             compared = list(new_types)
-        rows.append(_changes(config, before.get(config, {}), after[config], compared))
+        rows.append(_changes(config, before, after, compared))
     return Difference(
         rows=tuple(rows),
         configs_added=tuple(c for c in after if c not in before) if old else (),
@@ -137,11 +140,9 @@ def _types(splits: dict[str, list[Path]]) -> dict[str, pa.DataType]:
     return {field.name: field.type for field in pq.read_schema(paths[0])} if paths else {}
 
 
-def _changes(
-    config: str, before: dict[str, list[Path]], after: dict[str, list[Path]], columns: list[str]
-) -> RowChanges:
+def _changes(config: str, before: Layout, after: Layout, columns: list[str]) -> RowChanges:
     """Rows matched by document id. A document with several rows is compared as a bag of them."""
-    old, new = _by_document(before, columns), _by_document(after, columns)
+    old, new = _by_document(before, config, columns), _by_document(after, config, columns)
     counts: Counter[str] = Counter()
     examples: list[tuple[Literal["added", "removed", "changed"], str]] = []
 
@@ -163,14 +164,23 @@ def _changes(
     )
 
 
-def _by_document(splits: dict[str, list[Path]], columns: list[str]) -> dict[str, Counter[str]]:
-    """Document id -> the digests of its rows, over some columns and the split they stand in."""
+def _by_document(tree: Layout, config: str, columns: list[str]) -> dict[str, Counter[str]]:
+    """Document id -> the digests of its rows, over some columns and the split they stand in.
+
+    A config without document ids has the rows of the default one, in the same order, and so their ids.
+    """
     found: dict[str, Counter[str]] = {}
-    for split, files in splits.items():
-        for row in _rows(files, columns):
-            digest = row_digest(split, row)
-            found.setdefault(str(row.get("document_id", digest)), Counter())[digest] += 1
+    for split, files in tree.get(config, {}).items():
+        named = files if _has_ids(files) else tree.get(CONFIG, {}).get(split, [])
+        ids = [row["document_id"] for row in _rows(named, ["document_id"])] if _has_ids(named) else []
+        digests = [row_digest(split, row) for row in _rows(files, columns)]
+        for document, digest in zip(ids if len(ids) == len(digests) else digests, digests, strict=True):
+            found.setdefault(str(document), Counter())[digest] += 1
     return found
+
+
+def _has_ids(files: list[Path]) -> bool:
+    return bool(files) and all("document_id" in pq.read_schema(path).names for path in files)
 
 
 def _rows(files: list[Path], columns: list[str]) -> Iterator[Row]:

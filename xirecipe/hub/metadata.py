@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from xirecipe.diagnostics import Diagnostic, did_you_mean
 from xirecipe.hub.facts import CardFacts
-from xirecipe.hub.rows import RELEASE_SCHEMA, ReleaseData
+from xirecipe.hub.rows import CONFIG as CONFIG
+from xirecipe.hub.rows import CONFIGS, Config, ReleaseData
 from xirecipe.recipe.corpus import HubSource
 
 #: Licence identifiers of the Hub: the table in its documentation, docs/hub/repositories-licenses.md of
@@ -32,7 +33,6 @@ HUB_LICENSES = frozenset({
 #: Tasks a text dataset of ours can be for: of the Hub's list (github.com/huggingface/huggingface.js, packages/tasks).
 HUB_TASKS = frozenset({"text-generation", "question-answering", "translation", "summarization", "sentence-similarity"})
 TAGS = ("synthetic", "distilabel", "datatrove", "xirecipe", "low-resource")
-CONFIG = "default"
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _SPLIT = re.compile(r"^\w+(\.\w+)*$")
@@ -58,27 +58,8 @@ def metadata(facts: CardFacts, data: ReleaseData) -> dict[str, Any]:
         "language_creators": ["found", "machine-generated"],
         "source_datasets": repositories + local,
         "tags": list(TAGS),
-        "configs": [
-            {
-                "config_name": CONFIG,
-                "default": True,
-                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
-            }
-        ],
-        "dataset_info": {
-            "config_name": CONFIG,
-            "features": [_feature(field) for field in RELEASE_SCHEMA],
-            "splits": [
-                {
-                    "name": split,
-                    "num_bytes": sum(file.num_bytes for file in data.files if file.split == split),
-                    "num_examples": data.rows(split),
-                }
-                for split in splits
-            ],
-            "download_size": sum(file.size for file in data.files),
-            "dataset_size": sum(file.num_bytes for file in data.files),
-        },
+        "configs": [_declared(config, splits) for config in CONFIGS],
+        "dataset_info": [_info(config, data) for config in CONFIGS],
         "xirecipe": {
             "version": facts.recipe.version,
             "recipe_sha256": facts.recipe_sha256,
@@ -86,6 +67,30 @@ def metadata(facts: CardFacts, data: ReleaseData) -> dict[str, Any]:
             "tool": facts.tool,
             "profile": facts.profile or None,
         },
+    }
+
+
+def _declared(config: Config, splits: list[str]) -> dict[str, Any]:
+    """Where the files of a config lie."""
+    files = [{"split": split, "path": config.pattern(split)} for split in splits]
+    return {"config_name": config.name, **({"default": True} if config.name == CONFIG else {}), "data_files": files}
+
+
+def _info(config: Config, data: ReleaseData) -> dict[str, Any]:
+    """Columns and sizes of a config. `datasets` holds what it loads against both."""
+    return {
+        "config_name": config.name,
+        "features": [_feature(field) for field in config.arrow],
+        "splits": [
+            {
+                "name": split,
+                "num_bytes": sum(file.num_bytes for file in data.of(config.name, split)),
+                "num_examples": data.rows(split, config.name),
+            }
+            for split in data.splits
+        ],
+        "download_size": sum(file.size for file in data.of(config.name)),
+        "dataset_size": sum(file.num_bytes for file in data.of(config.name)),
     }
 
 
@@ -139,7 +144,7 @@ def validate(values: dict[str, Any], license_: str) -> list[Diagnostic]:
         found.append(Diagnostic(_CODE, "`release.license` is `other`", None, "say which: `other: name of the licence`"))
     if not values["pretty_name"]:
         found.append(Diagnostic(_CODE, "`card.title` is empty", None, "the dataset's name, for people"))
-    names = [entry["split"] for config in values["configs"] for entry in config["data_files"]]
+    names = dict.fromkeys(entry["split"] for config in values["configs"] for entry in config["data_files"])
     found += [Diagnostic(_CODE, f"`{name}` cannot name a split") for name in names if not _SPLIT.match(name)]
     return found
 

@@ -16,9 +16,9 @@ from xirecipe.fingerprint import file_digest
 from xirecipe.hub.checking import Replanned, check_rows, read_manifest, replan, wrong_files
 from xirecipe.hub.current import MANIFEST
 from xirecipe.hub.diffing import layout
-from xirecipe.hub.metadata import CONFIG
 from xirecipe.hub.registry import Registry
 from xirecipe.hub.remote import HubRepository
+from xirecipe.hub.rows import CONFIG
 from xirecipe.hub.trees import RemoteFile, local_tree
 from xirecipe.hub.versions import Version, wanted_version
 from xirecipe.store import explained
@@ -81,7 +81,13 @@ class HubShelf:
         return self._at(version)[0]
 
     def fetch(self, version: Version, paths: list[str], *, again: bool = False) -> Path:
-        return self._hub.fetch(self.pinned(version), paths, again=again)
+        folder = self._hub.fetch(self.pinned(version), paths)
+        if again:
+            for path in paths:
+                # A file that somebody put in the place of the cache's link would not be replaced.
+                (folder / path).unlink(missing_ok=True)
+            folder = self._hub.fetch(self.pinned(version), paths, again=True)
+        return folder
 
     def is_intact(self, version: Version, manifest: Path) -> bool:
         listed = self._at(version)[1].get(MANIFEST)
@@ -126,8 +132,8 @@ def pull(asked: str, to: Path | None = None, config: str | None = None, *, say: 
     """Fetch `REPO[@VERSION]`, a Hub repository or a folder registry, into `to` (`<name>-vX.Y.Z` when not given).
 
     Raises UserError: `unknown-place`, `unknown-repository`, `unknown-version`, `no-versions`, `unknown-config`,
-    `not-a-release`, `wrong-version`, `tampered`, `row-count`, `row-hash`, `broken-recipe`, `folder-not-empty`,
-    `disk-full`, `hub-unreachable`. The folder is there whole afterwards or not at all.
+    `not-a-release`, `wrong-version`, `tampered`, `row-count`, `row-hash`, `folder-not-empty`, `disk-full`,
+    `hub-unreachable`. The folder is there whole afterwards or not at all.
     """
     place, _, word = asked.rpartition("@") if "@" in asked and not Path(asked).exists() else (asked, "", "")
     shelf = _shelf(place)

@@ -1,10 +1,13 @@
-"""The rows of a release: their columns, their parquet files, and the hash over them."""
+"""The rows of a release: their columns, the configs they are written in, their parquet files, and the hash over them.
+
+A config is one shape of the same rows: every config has the same splits with the same rows in the same order.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ from xirecipe.tables import Row, schema
 SPLITS = ("train", "test")
 #: Rows in one file: some hundred MB of text, the size the Hub's viewer and the clients are fast with.
 SHARD_ROWS = 100_000
+#: The config with every column; what is said of "the rows" of a release is said of its rows.
+CONFIG = "default"
 
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 _KNOWN = {column.name: column for column in COLUMNS}
@@ -64,9 +69,54 @@ RELEASE_SCHEMA = pa.schema([(column.name, column.arrow) for column in RELEASE_CO
 
 
 @dataclass(frozen=True)
+class Config:
+    """One shape of the rows, by the name under which `datasets` loads it; its files lie in `folder`.
+
+    `shape` makes its table, of schema `arrow`, out of the default config's: no config knows what that one does not.
+    """
+
+    name: str
+    folder: str
+    arrow: pa.Schema
+    meaning: str
+    shape: Callable[[pa.Table], pa.Table]
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.arrow.names)
+
+    def pattern(self, split: str) -> str:
+        """The glob that finds a split's files."""
+        return f"{self.folder}/{split}-*.parquet"
+
+
+def _messages(rows: pa.Table) -> pa.Table:
+    return rows.select(["messages"])
+
+
+def _alpaca(rows: pa.Table) -> pa.Table:
+    # The whole user's turn and not the column `instruction`: an Alpaca prompt has no other place for the answer's
+    # language, and `input` is for a text that the instruction is about, which no row has.
+    user = pc.struct_field(pc.list_element(rows["messages"], 0), "content")
+    return pa.table([user, pa.repeat("", rows.num_rows), rows["response"]], schema=_ALPACA)
+
+
+_ALPACA = pa.schema([("instruction", pa.string()), ("input", pa.string()), ("output", pa.string())])
+
+CONFIGS: tuple[Config, ...] = (
+    Config(CONFIG, "data", RELEASE_SCHEMA, "every column, for choosing and looking up rows", lambda rows: rows),
+    Config("messages", "messages", pa.schema([RELEASE_SCHEMA.field("messages")]),
+           "the pair as a conversation, as trainers with a chat template read it (TRL)", _messages),
+    Config("alpaca", "alpaca", _ALPACA,
+           "the user's turn, an empty input and the response, as Alpaca-style trainers read them", _alpaca),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class DataFile:
     """One parquet file. `path` is relative to the release folder; `num_bytes` is uncompressed, `size` on disk."""
 
+    config: str
     split: str
     path: str
     num_rows: int
@@ -76,7 +126,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class ReleaseData:
-    """The data files of a release and the hash over their rows, which no change of the file format moves."""
+    """The data files of a release, and the hash over the default config's rows, which no change of format moves."""
 
     files: tuple[DataFile, ...]
     rows_sha256: str
@@ -85,8 +135,12 @@ class ReleaseData:
     def splits(self) -> list[str]:
         return [split for split in SPLITS if any(file.split == split for file in self.files)]
 
-    def rows(self, split: str | None = None) -> int:
-        return sum(file.num_rows for file in self.files if split in (None, file.split))
+    def of(self, config: str, split: str | None = None) -> list[DataFile]:
+        """The files of a config, or of one of its splits."""
+        return [file for file in self.files if file.config == config and split in (None, file.split)]
+
+    def rows(self, split: str | None = None, config: str = CONFIG) -> int:
+        return sum(file.num_rows for file in self.of(config, split))
 
 
 def release_row(row: Row) -> Row:
@@ -118,7 +172,7 @@ def split_table(artifact: Artifact) -> pa.Table:
 
 
 def write_data(table: pa.Table, folder: Path) -> ReleaseData:
-    """Write `data/<split>-<i>-of-<n>.parquet` below `folder`, only for splits that have rows.
+    """Write `<config's folder>/<split>-<i>-of-<n>.parquet` below `folder`, only for splits that have rows.
 
     `table` is `split_table`'s. The same rows give the same bytes under the same pyarrow.
     """
@@ -131,10 +185,12 @@ def write_data(table: pa.Table, folder: Path) -> ReleaseData:
             part = rows.slice(index * SHARD_ROWS, SHARD_ROWS)
             released = [release_row(row) for row in _python_rows(part)]
             digests += [row_digest(split, row) for row in released]
-            path = Path("data") / f"{split}-{index:05d}-of-{shards:05d}.parquet"
-            (folder / path.parent).mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.Table.from_pylist(released, schema=RELEASE_SCHEMA), folder / path)
-            files.append(_measured(split, path, folder))
+            whole = pa.Table.from_pylist(released, schema=RELEASE_SCHEMA)
+            for config in CONFIGS:
+                path = Path(config.folder) / f"{split}-{index:05d}-of-{shards:05d}.parquet"
+                (folder / path.parent).mkdir(parents=True, exist_ok=True)
+                pq.write_table(config.shape(whole), folder / path)
+                files.append(_measured(config.name, split, path, folder))
     # Sorted, so that the hash says which rows there are and not in which order or file they stand.
     return ReleaseData(tuple(files), hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest())
 
@@ -144,7 +200,7 @@ def _python_rows(table: pa.Table) -> Iterator[Row]:
         yield from batch.to_pylist()
 
 
-def _measured(split: str, path: Path, folder: Path) -> DataFile:
+def _measured(config: str, split: str, path: Path, folder: Path) -> DataFile:
     footer = pq.read_metadata(folder / path)
     num_bytes = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
-    return DataFile(split, path.as_posix(), footer.num_rows, num_bytes, (folder / path).stat().st_size)
+    return DataFile(config, split, path.as_posix(), footer.num_rows, num_bytes, (folder / path).stat().st_size)

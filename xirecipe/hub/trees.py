@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xirecipe.hub.rows import CONFIGS
+
 #: Folders that belong to a release: what lies there and is not in the new version is stale, and goes with it.
-OWN_FOLDERS = frozenset({"data", "recipe", "provenance"})
+OWN_FOLDERS = frozenset({"recipe", "provenance", *(config.folder for config in CONFIGS)})
 
 
 @dataclass(frozen=True)
