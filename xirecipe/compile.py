@@ -82,6 +82,7 @@ def compile_recipe(
         if part is not None
         for name, text in prompt(part.prompt).items()
     }
+    pairs(recipe.seed)  # a release carries it, also where nothing under this profile reads it
     exemplars = choose(pairs(recipe.exemplar_seed), recipe.generate.exemplars)
 
     content = _content("source", recipe.corpus.sources, root, hashes, contents or {})

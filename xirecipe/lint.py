@@ -9,6 +9,7 @@ from dataclasses import replace
 from xirecipe.columns import ColumnType, columns_before
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, shortened
 from xirecipe.evaluation_prompts import broken_prompts
+from xirecipe.licences import conflicts
 from xirecipe.load import Loaded, inside, shown_name
 from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
 from xirecipe.recipe.corpus import FileSource, HubSource, Source
@@ -47,6 +48,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (_messages, {"messages"}),
         (_budget, {"budget", "rates", "models", "generate", "judge"}),
         (_pins, {"corpus", "models"}),
+        (_licences, {"corpus", "models", "seed", "generate", "release"}),
     )
     there = recipe.model_fields_set | (type(recipe).model_fields.keys() & vars(recipe).keys())
     return [found for rule, needed in rules if needed <= there for found in rule(recipe, loaded)]
@@ -295,3 +297,13 @@ def _pins(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
             message = f"`{revision}` is not a commit hash; what it names can change"
             hint = "use the 40 hexadecimal digits from the repository's history"
             yield Diagnostic("unpinned", message, loaded.span(*path), hint, severity="warning")
+
+
+def _licences(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    for found in conflicts(recipe):
+        place = loaded.span(*found.input.path)
+        if found.severity == "warning":
+            yield Diagnostic(found.code, found.message, place, found.hint, severity="warning")
+        else:
+            notes = (f"{place.file}:{place.line}: the licence it must fit",)
+            yield Diagnostic(found.code, found.message, loaded.span("release", "license"), found.hint, notes)

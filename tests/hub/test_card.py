@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from xirecipe.diagnostics import UserError
-from xirecipe.hub.card import _environment, code, cut, fence, inline, prose, quote, render_card, visible
+from xirecipe.hub.card import _environment, cut, prose, quote, render_card
+from xirecipe.markdown import code, fence, inline, visible
 
 from .conftest import Run
 

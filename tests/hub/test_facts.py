@@ -41,8 +41,11 @@ def test_a_likelihood_histogram_lies_between_the_extremes_and_counts_rows_withou
     assert facts.scores is not None
     assert (facts.scores.edges[0], facts.scores.edges[-1]) == (-0.5, 1.5)
     assert (facts.scores.counts[0], facts.scores.counts[-1], facts.scores.without_score) == (1, 1, 3)
-    assert facts.gain_judged is not None
-    assert facts.gain_judged.mean == 0.5
+    (judged, of_all), (_, of_released) = facts.spreads
+    assert judged == "Likelihood gain (nats a token) of all judged candidates"
+    assert of_all is not None
+    assert of_all.mean == 0.5
+    assert of_released is not None
 
 
 def test_equal_scores_fall_into_one_bin(run: Run) -> None:

@@ -42,6 +42,8 @@ def run_new(language: str, base: str, name: str | None, folder: Path) -> int:
     )
     data = _base(folder, base)
     dataset = name or f"{Path(base).stem.replace('_', '-')}-{language.partition('_')[0]}"
+    method = "-".join(word.capitalize() for word in Path(base).stem.split("_"))
+    title = name.replace("-", " ").capitalize() if name else f"{method} {facts.name or language}"
     recipe = folder / f"{name or _file_name(facts.name) or dataset}.yaml"
     if recipe.exists() or recipe.is_symlink():
         hint = "choose another name with `--name`"
@@ -49,7 +51,7 @@ def run_new(language: str, base: str, name: str | None, folder: Path) -> int:
     texts = {
         folder / "languages" / f"{language}.yaml": skeletons.language_text(known),
         folder / "sample" / f"{language}.seed.jsonl": skeletons.seed_text(),
-        recipe: skeletons.recipe_text(known, dataset, base, data),
+        recipe: skeletons.recipe_text(known, dataset, title, base, data),
     }
     for path, text in texts.items():
         if path.exists():

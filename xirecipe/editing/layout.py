@@ -191,7 +191,9 @@ class _Layout:
         """The first line between an entry and the next one that goes with the next."""
         value = entry.value
         if entry.is_whole and not self._is_block_scalar(entry):
-            end = entry.line if entry.alias else max(entry.line, self._line(max(value.end_mark.index - 1, 0)))
+            # A value left out has its mark behind the comments that follow.
+            here = entry.alias or value.start_mark.index == value.end_mark.index
+            end = entry.line if here else max(entry.line, self._line(max(value.end_mark.index - 1, 0)))
             if any(not self._is_comment(number) for number in range(end + 1, next_)):
                 raise _UnusualError
             return end + 1

@@ -27,7 +27,11 @@ class Schema:
 
     def keys(self, kinds: Mapping[str, Any]) -> list[str]:
         """Known keys in order. `kinds` are the mapping's own `format` or `engine`, where it says them."""
-        known = list(dict.fromkeys(name for model in self._of_kind(kinds) for name in _fields(model)))
+        # What a source is stands before its licence, which all kinds of sources inherit.
+        models = self._of_kind(kinds)
+        inherited = {name for model in models for name in _inherited(model)}
+        fields = dict.fromkeys(name for model in models for name in model.model_fields)
+        known = sorted(fields, key=lambda name: name in inherited)
         return ["<<", "extends", *known, "profiles"] if self.is_file else ["<<", *known]
 
     def under(self, key: str, kinds: Mapping[str, Any]) -> Schema:
@@ -76,7 +80,5 @@ RECIPE_FILE = Schema((Recipe,), is_file=True)
 LANGUAGE_FILE = Schema((Language,))
 
 
-def _fields(model: type[BaseModel]) -> list[str]:
-    """A model's own fields before those it inherits: what a source is stands before its licence."""
-    inherited = {name for base in model.__bases__ if issubclass(base, BaseModel) for name in base.model_fields}
-    return sorted(model.model_fields, key=lambda name: name in inherited)
+def _inherited(model: type[BaseModel]) -> set[str]:
+    return {name for base in model.__bases__ if issubclass(base, BaseModel) for name in base.model_fields}

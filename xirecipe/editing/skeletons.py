@@ -23,7 +23,7 @@ class Known:
     """Whether FineWeb-2 was made with this language and script in mind."""
 
 
-def recipe_text(known: Known, name: str, base: str, base_data: dict[str, Any]) -> str:
+def recipe_text(known: Known, name: str, title: str, base: str, base_data: dict[str, Any]) -> str:
     """A recipe over a base. Its empty values are what `check` then asks for, each at its line."""
     shown = known.name or known.code
     lines = [
@@ -39,7 +39,7 @@ def recipe_text(known: Known, name: str, base: str, base_data: dict[str, Any]) -
         "  license:                    # of the pairs, such as cc0-1.0",
         "",
         "card:                         # your words: no phrase is true of every dataset",
-        f"  title: {_title(name)}",
+        f"  title: {title}",
         f"  summary: English instructions with natural {shown} texts as their responses.",
         "  uses:                       # what the dataset is for",
         "  not_for:                    # what it must not be used for",
@@ -133,7 +133,3 @@ def seed_text() -> str:
     return "".join(
         json.dumps({"id": str(number), "instruction": "", "response": ""}) + "\n" for number in range(1, SEED_PAIRS + 1)
     )
-
-
-def _title(name: str) -> str:
-    return " ".join(word.capitalize() for word in name.split("-"))

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from xirecipe.diagnostics import user_error
 from xirecipe.hub import provenance
 from xirecipe.hub.measure import Histogram, Spread, chars, column, counted, empty_ratio, finite, histogram, spread
 from xirecipe.hub.provenance import ModelUse, SourceUse
+from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
 from xirecipe.hub.rows import RELEASE_COLUMNS, SPLITS, split_table
 from xirecipe.load import DEFAULT_PROFILE, shown_name
 from xirecipe.plan import Plan
@@ -29,6 +31,10 @@ from xirecipe.tables import Row
 EXAMPLES, EXAMPLE_SEED = 3, 0
 #: Instructions are counted by their first word; so many of the commonest are shown.
 FIRST_WORDS = 5
+#: What the judge's scores are called on a card, with their units.
+SCORE_NAMES = {
+    "rubric": "Rubric level", "likelihood": "Likelihood gain (nats a token)", "similarity": "Similarity (cosine)",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,10 @@ class CardFacts:
     splits: tuple[SplitFacts, ...]
     fields: tuple[FieldFacts, ...]
     scores: Histogram | None
-    gain_judged: Spread | None
-    gain_released: Spread | None
+    evaluators: tuple[EvaluatorFacts, ...]
+    rounds: tuple[RoundFacts, ...]
+    spreads: tuple[tuple[str, Spread | None], ...]
+    """Every score the judge gives, of all candidates and of the released rows."""
     language_scores: Spread | None
     repeated_instructions: float | None
     first_words: tuple[tuple[str, int], ...]
@@ -200,8 +208,9 @@ def collect(plan: Plan, store: Store) -> CardFacts:
             for c in RELEASE_COLUMNS
         ),
         scores=_scores(recipe, judged),
-        gain_judged=spread(finite(column(judged, "likelihood_gain"))),
-        gain_released=spread(finite(table["likelihood_gain"])),
+        evaluators=evaluators(manifests.values()),
+        rounds=rounds(manifests.values()),
+        spreads=_spreads(recipe, judged, table),
         language_scores=spread(finite(table["language_score"])),
         repeated_instructions=1 - len({fold(i) for i in instructions}) / len(instructions) if instructions else None,
         first_words=tuple(Counter(fold(i).partition(" ")[0] for i in instructions).most_common(FIRST_WORDS)),
@@ -247,6 +256,16 @@ def _scores(recipe: Recipe, judged: Any) -> Histogram | None:
     rubric = recipe.judge.rubric
     bounds = (min(rubric.levels.values()), max(rubric.levels.values())) if rubric and name == "rubric_score" else None
     return histogram(name, column(judged, name), recipe.select.min_score, bounds)
+
+
+def _spreads(recipe: Recipe, judged: Path, table: pa.Table) -> tuple[tuple[str, Spread | None], ...]:
+    found: list[tuple[str, Spread | None]] = []
+    for score, name in SCORE_COLUMNS.items():
+        if getattr(recipe.judge, score) is not None:
+            label = SCORE_NAMES[score]
+            found.append((f"{label} of all judged candidates", spread(finite(column(judged, name)))))
+            found.append((f"{label} of released rows", spread(finite(table[name]))))
+    return tuple(found)
 
 
 def _masked(plan: Plan, store: Store, table: pa.Table) -> Masked:

@@ -12,11 +12,12 @@ from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.fingerprint import file_digest
-from xirecipe.hub.card import card_text, inline
+from xirecipe.hub.card import card_text
 from xirecipe.hub.current import MANIFEST, recipe_digest
 from xirecipe.hub.facts import CardFacts, Since, collect, manifests_of, recipe_file
 from xirecipe.hub.provenance import resolved_yaml
 from xirecipe.hub.rows import ReleaseData, split_table, write_data
+from xirecipe.markdown import inline
 from xirecipe.plan import Plan
 from xirecipe.store import Store, explained
 

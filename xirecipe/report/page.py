@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from xirecipe.hub.card import NOT_RECORDED, visible
+from xirecipe.markdown import NOT_RECORDED, visible
 from xirecipe.plan import Plan
 from xirecipe.report import clusters, dataset, funnel, scores, verbs
 from xirecipe.report.facts import ReportFacts, collect
