@@ -450,7 +450,7 @@ tiny.yaml:27:1: error[bad-value]: `judge`: judge needs `rubric`, `likelihood` or
 
 
 def test_a_branch_name_is_warned_about_and_no_error(folder: Folder) -> None:
-    source = {"format": "hub", "repository": "a/b", "revision": "main", "files": "*.parquet", "license": "odc-by"}
+    source = {"format": "hub", "repository": "a/b", "revision": "main", "files": "*.parquet", "license": "cc0-1.0"}
     folder.recipe({"corpus.sources.hub": source})
     assert (
         report(expected_code=0)

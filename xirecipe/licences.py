@@ -32,7 +32,8 @@ class Terms:
         """What it asks of who passes the data on, in a few words."""
         asked = [
             ("no changed versions", self.no_derivatives), ("no commercial use", self.non_commercial),
-            ("the same licence for what is made from it", self.share_alike), ("credit to its authors", self.attribution),
+            ("the same licence for what is made from it", self.share_alike),
+            ("credit to its authors", self.attribution),
             (f"keeping to its terms of use ({self.use_terms})", self.use_terms is not None),
         ]  # fmt: skip
         return ", ".join(words for words, on in asked if on) or "nothing"

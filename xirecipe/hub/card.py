@@ -17,6 +17,7 @@ from xirecipe.hub.facts import EXAMPLE_SEED, CardFacts, collect
 from xirecipe.hub.limits import derived_limits
 from xirecipe.hub.metadata import block, metadata, validate
 from xirecipe.hub.rows import CONFIGS, ReleaseData, split_table, write_data
+from xirecipe.licences import obligations
 from xirecipe.markdown import NOT_RECORDED, code, fence, inline
 from xirecipe.plan import Plan
 from xirecipe.recipe.release import Paper
@@ -64,7 +65,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.filters |= {
         "code": code, "fence": fence, "prose": prose, "quote": quote, "share": share, "number": number,
-        "decimal": decimal, "bibtex": bibtex, "cited": cited, "cut": cut, "counts": counts,
+        "decimal": decimal, "bibtex": bibtex, "cited": cited, "cut": cut, "counts": counts, "obligations": obligations,
     }  # fmt: skip
     return environment
 

@@ -108,10 +108,13 @@ def replan(folder: Path, manifest: Mapping[str, Any]) -> Replanned | None:
         errors = [d.message for d in error.diagnostics if d.severity == "error"]
         return Replanned(folder / name, profile, problem="; ".join(errors[:3]))
     made = {(stage["stage"], stage["fingerprint"]) for stage in manifest["stages"]}
+    wanted = [(f"source:{name}", source) for name, source in plan.recipe.corpus.sources.items()]
+    if plan.recipe.decontaminate is not None:
+        wanted += [(f"evaluation:{name}", source) for name, source in plan.recipe.decontaminate.evaluations.items()]
     missing = [
-        (source.path, recorded.get(f"source:{key}", "not recorded"))
-        for key, source in plan.recipe.corpus.sources.items()
+        (source.path, recorded.get(key, "not recorded"))
+        for key, source in wanted
         if isinstance(source, FileSource) and not (plan.root / source.path).exists()
     ]
-    differing = [stage.kind for stage in plan.stages if (stage.kind, stage.fingerprint) not in made]
+    differing = [stage.label for stage in plan.stages if (stage.kind, stage.fingerprint) not in made]
     return Replanned(folder / name, profile, len(plan.stages), tuple(missing), tuple(differing))
