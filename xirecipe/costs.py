@@ -246,10 +246,12 @@ def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
 
 
 def _why(stage: Stage, last: Manifest | None) -> str:
-    """What differs from the last time: the keys with their old and new values, or the stage before."""
-    if last is None:
-        return "never run"
-    changes = differences(last.payload, stage.payload)
+    return "never run" if last is None else reason(stage, last.payload)
+
+
+def reason(stage: Stage, before: dict[str, Any]) -> str:
+    """What differs from the payload that it had before: the keys with their old and new values, or the stage before."""
+    changes = differences(before, stage.payload)
     own = [c for c in changes if not c[0].startswith("inputs.")]
     files = [c for c in changes if c[0].startswith("inputs.source:")]
     if own:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,23 +38,6 @@ def open_session(recipe: Path, profile: str | None, overrides: Sequence[str], li
 def said(text: str) -> None:
     """A line of progress, for people: on stderr."""
     print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def hub_progress() -> Iterator[None]:
-    """The Hub client's progress bars only where somebody looks."""
-    import os
-
-    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    before = are_progress_bars_disabled()
-    if os.environ.get("CI") or not sys.stderr.isatty():
-        disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not before:
-            enable_progress_bars()
 
 
 def stage_kind(name: str) -> StageKind:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xirecipe.commands.common import hub_progress, open_session, said
+from xirecipe.commands.common import open_session, said
 from xirecipe.terminal import console, table
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run_release(
     as_json: bool,
 ) -> int:
     """0 when the version is out, in review, or out already; with `dry_run` 1 when it would be refused."""
+    from xirecipe.hub.progress import hub_progress
     from xirecipe.hub.registry import release_to_folder
     from xirecipe.hub.release import release_to_hub
 

@@ -6,8 +6,9 @@ import json
 import shlex
 from pathlib import Path
 
-from xirecipe.commands.common import hub_progress, said
+from xirecipe.commands.common import said
 from xirecipe.hub.checking import Replanned
+from xirecipe.hub.progress import hub_progress
 from xirecipe.hub.pull import Pulled, pull
 from xirecipe.load import shown_name
 from xirecipe.terminal import console
