@@ -110,13 +110,21 @@ def plan(
     profile: Profile = None,
     set: Overrides = None,
     limit: Limit = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="GIT_REV", help="What a change since then re-runs and costs; also of a folder."
+        ),
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="table, json; with --against also markdown.")] = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 when something would run.")] = False,
     json: Json = False,
 ) -> None:
     """What is done, what would run and why, and the cost."""
     from xirecipe.commands.plan import run_plan_command
 
-    raise typer.Exit(run_plan_command(recipe, profile, set or [], limit, exit_code, json))
+    shape = "json" if json else format
+    raise typer.Exit(run_plan_command(recipe, profile, set or [], limit, exit_code, shape, against))
 
 
 @app.command()

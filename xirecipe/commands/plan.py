@@ -8,17 +8,33 @@ from pathlib import Path
 
 from xirecipe.commands.common import open_session
 from xirecipe.costs import StageCost, cost_plan
+from xirecipe.diagnostics import user_error
 from xirecipe.fingerprint import SHORT
 from xirecipe.terminal import console, duration, number, table
 
 
 def run_plan_command(
-    recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None, exit_code: bool, as_json: bool
+    recipe: Path,
+    profile: str | None,
+    overrides: Sequence[str],
+    limit: int | None,
+    exit_code: bool,
+    how: str = "table",
+    against: str | None = None,
 ) -> int:
-    """0; with `exit_code` 2 when a stage would run."""
+    """0; with `exit_code` 2 when a stage would run. `against`: a git revision, see `run_against`."""
+    if against is not None:
+        from xirecipe.commands.against import run_against
+
+        if overrides or limit is not None:
+            raise user_error("usage", "`--against` compares files, and takes neither `--set` nor `--limit`")
+        return run_against(recipe, against, profile, how, exit_code)
+    if how not in ("table", "json"):
+        hint = "`--format markdown` goes with `--against`" if how == "markdown" else "table or json"
+        raise user_error("bad-format", f"`{how}` is not a format of a plan", hint=hint)
     session = open_session(recipe, profile, overrides, limit)
     costs = cost_plan(session.plan, session.store)
-    if as_json:
+    if how == "json":
         print(json.dumps([_record(cost) for cost in costs], ensure_ascii=False, indent=2))
     else:
         _print(costs)

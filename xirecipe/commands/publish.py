@@ -14,8 +14,8 @@ from xirecipe.terminal import console, table
 if TYPE_CHECKING:
     from xirecipe.hub.candidate import Released
 
-#: Lines of a card's diff that are shown; `--json` has them all.
-SHOWN_LINES = 20
+#: Paths, and lines of a card's diff, that are shown; `--json` has them all.
+SHOWN_LINES = 40
 
 
 def run_card(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None) -> int:
@@ -85,8 +85,9 @@ def _print(done: Released) -> None:
     if files.foreign:
         line(f"left alone, no release wrote them: {', '.join(files.foreign)}")
     if done.previous and done.card:
-        line(f"card: {len(done.card)} lines of difference")
-        for text in done.card[:SHOWN_LINES]:
+        changed = [text for text in done.card if not text.startswith("@@")]
+        line(f"card: {len(changed)} lines of difference")
+        for text in changed[:SHOWN_LINES]:
             line(f"  {text}")
     for note in done.notes:
         line(f"would be refused: {note}")

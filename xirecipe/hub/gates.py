@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xirecipe.diagnostics import Diagnostic, UserError
-from xirecipe.hub.facts import CardFacts, collect, manifests_of
+from xirecipe.hub.facts import CardFacts, collect
 from xirecipe.hub.limits import MOVING_REVISIONS
 from xirecipe.hub.measure import finite
 from xirecipe.hub.rows import split_table
@@ -86,22 +86,14 @@ def _measured(plan: Plan, store: Store, facts: CardFacts) -> dict[str, float | N
     table = split_table(store.artifact("split", plan.stage("split").fingerprint))
     scores, languages = finite(table["score"]), finite(table["language_score"])
     read = facts.funnel[0].asked
+    accuracy = {evaluator.score: evaluator.accuracy for evaluator in facts.evaluators}
     return {
         "min_rows": float(facts.rows),
         "min_keep_ratio": facts.rows / read if read else None,
         "min_language_ratio": sum(s > MOST_PROBABLE for s in languages) / len(languages) if languages else None,
         "min_mean_score": sum(scores) / len(scores) if scores else None,
-        "min_evaluator_accuracy": _accuracy(plan, store),
+        "min_evaluator_accuracy": accuracy.get(plan.recipe.select.score),
     }
-
-
-def _accuracy(plan: Plan, store: Store) -> float | None:
-    """Of the score that decides, on the held-out part of the rating set, as the last stage that rated recorded it."""
-    recorded = [manifest.facts.get("evaluators") for manifest in manifests_of(plan, store).values()]
-    evaluators = [facts for facts in recorded if isinstance(facts, dict)]
-    found = evaluators[-1].get(plan.recipe.select.score) if evaluators else None
-    accuracy = found.get("accuracy") if isinstance(found, dict) else None
-    return float(accuracy) if isinstance(accuracy, int | float) else None
 
 
 def check_gates(plan: Plan, store: Store) -> list[Gate]:
