@@ -92,7 +92,7 @@ tiny.yaml:30:13: error[unknown-column]: prompts/rate.j2 reads `exemplars`, which
    |             ^^^^^^^^^^^^^^^ did you mean `examples`?
 
 1 error
-"""  # noqa: E501
+"""
     )
 
 

@@ -40,8 +40,8 @@ class Project:
     @property
     def overrides(self) -> list[str]:
         source = f"corpus.sources.web={{format: jsonl, path: {self.corpus}, license: cc0-1.0}}"
-        # Without rounds: they show the best rows of all documents to the evaluator, so that one more document may change
-        # every question. Nothing else of the method is such.
+        # Without rounds: they show the best rows of all documents to the evaluator, so that one more document may
+        # change every question. Nothing else of the method is such.
         changes = (
             source, "corpus.filters.length.min_chars=300", "generate.exemplars.choice=fixed", "rating_set=null",
             "judge.rubric.examples_per_level=0", "refine=null", "select.max_instruction_similarity=null",

@@ -31,7 +31,10 @@ def test_the_levels_are_the_pair_a_partly_fitting_text_and_another_pairs_text() 
     assert (rows["p0", "top"]["made"], rows["p0", "top"]["text"]) == ("pair", PAIRS[0].response)
     assert (rows["p0", "middle"]["made"], rows["p0", "middle"]["text"]) == ("truncated", "Mada 0 ni ndefu.")
     assert (rows["p1", "middle"]["made"], rows["p1", "middle"]["text_id"]) == ("neighbour", "p0")
-    assert all(rows[pair.id, "bottom"]["text_id"] not in (pair.id, PAIRS[n].id) for pair, n in zip(PAIRS, NEIGHBOURS))
+    assert all(
+        rows[pair.id, "bottom"]["text_id"] not in (pair.id, PAIRS[n].id)
+        for pair, n in zip(PAIRS, NEIGHBOURS, strict=True)
+    )
 
 
 def test_the_three_rows_of_a_pair_stand_on_one_side() -> None:

@@ -82,7 +82,10 @@ def compile_recipe(
         if part is not None
         for name, text in prompt(part.prompt).items()
     }
-    pairs(recipe.seed)  # a release carries it, also where nothing under this profile reads it
+    # Nothing under this profile may read them, but the recipe names them: without them it would be a broken one.
+    attached = [part.prompt for part in (recipe.evaluate.pairwise, recipe.evaluate.aspects) if part is not None]
+    for name in (recipe.seed.path, *attached, *recipe.evaluate.prompt_sets.values()):
+        attachments[name] = inside(root, name, None, "file").read_bytes()
     exemplars = choose(pairs(recipe.exemplar_seed), recipe.generate.exemplars)
 
     content = _content("source", recipe.corpus.sources, root, hashes, contents or {})

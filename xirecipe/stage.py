@@ -28,8 +28,20 @@ REVISIONS: dict[StageKind, int] = {
 }  # fmt: skip
 
 Config = (
-    Corpus | Dedup | Polish | Exemplars | Generate | RatingSet | Judge | Refine | Decontaminate | Embed | Cluster
-    | Select | Messages | Split
+    Corpus
+    | Dedup
+    | Polish
+    | Exemplars
+    | Generate
+    | RatingSet
+    | Judge
+    | Refine
+    | Decontaminate
+    | Embed
+    | Cluster
+    | Select
+    | Messages
+    | Split
 )
 
 

@@ -10,7 +10,6 @@ import pytest
 from tests.builders import Folder, recipe_folder, xirecipe
 from tests.models.fake_server import FakeServer
 
-
 #: Three short texts of which every filter keeps all.
 LENIENT = {"corpus.filters": {"language": None}}
 

@@ -32,7 +32,8 @@ def matched(tmp_path: Path, **changes: object) -> dict[str, list[str]]:
     folder = recipe_folder(tmp_path)
     folder.json_lines("seed.jsonl", PAIRS)
     folder.json_lines("texts.jsonl", ({"id": name, "text": text} for name, text in TEXTS.items()))
-    recipe = folder.recipe({"generate.exemplars": {"choice": "nearest", "count": 2, **changes}, "corpus.filters": {"language": None}})
+    exemplars = {"choice": "nearest", "count": 2, **changes}
+    recipe = folder.recipe({"generate.exemplars": exemplars, "corpus.filters": {"language": None}})
     plan, store = compile_recipe(recipe), Store(tmp_path / "store")
     done = run_plan(plan, store, Settings(workers=1), to="match")[-1]
     rows = tables.read(store.artifact("match", done.stage.fingerprint).data)

@@ -49,8 +49,8 @@ def test_rows_that_were_only_added_are_minor(tmp_path: Path) -> None:
     ("new", "reason"),
     [
         (default(A), "1 row removed in config default (such as b)"),
-        (default(A, B | {"text": "other"}), "1 row changed in config default (such as b)"),
-        (default(A, B, split="test"), "2 rows changed in config default (such as a, b)"),
+        (default(A, B | {"text": "other"}), "1 row changed in config default (such as b in text)"),
+        (default(A, B, split="test"), "2 rows changed in config default (such as a, b in split)"),
     ],
 )
 def test_rows_that_went_changed_or_moved_to_another_split_are_major(
@@ -90,7 +90,9 @@ def test_rows_of_a_config_without_ids_are_named_by_those_of_the_default_one(tmp_
         return default(*rows) | {"chat": {"train": [{"messages": row["text"]} for row in rows]}}
 
     found = difference(tmp_path, shaped(A, B), shaped(A, B | {"text": "other"}))
-    assert found.reasons == ["1 row changed in configs default, chat (such as b)"]
+    assert found.reasons == [
+        "1 row changed in config default (such as b in text)", "1 row changed in config chat (such as b)",
+    ]  # fmt: skip
 
 
 def test_only_some_rows_are_named(tmp_path: Path) -> None:

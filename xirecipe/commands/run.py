@@ -56,9 +56,7 @@ def run_run(
     return 1 if any(walked is None for _, walked, _, _ in finished) else 0
 
 
-def _opened(
-    recipes: Sequence[Path], profile: str | None, overrides: Sequence[str], limit: int | None
-) -> list[Session]:
+def _opened(recipes: Sequence[Path], profile: str | None, overrides: Sequence[str], limit: int | None) -> list[Session]:
     """All recipes compiled before anything runs. Raises UserError with the mistakes of all of them."""
     sessions: list[Session] = []
     broken: list[UserError] = []
@@ -101,7 +99,7 @@ def _print_run(session: Session, walked: Sequence[StageDone], folder: Path | Non
 def _print_all(finished: Sequence[tuple[Session, list[StageDone] | None, Path | None, float]]) -> None:
     out = console()
     lines = table("recipe", ">documents", ">rows", ">calls", ">reused", ">time", "")
-    for session, walked, folder, seconds in finished:
+    for session, walked, _, seconds in finished:
         name = session.plan.recipe.name
         if walked is None:
             lines.add_row(name, "", "", "", "", duration(seconds), "failed, see above")

@@ -51,7 +51,7 @@ _GOPHER_QUALITY_KEYS = {
 }
 #: FineWeb's short-line rule has no off switch in datatrove; FineWeb-2's configuration sets this instead.
 _OFF_SHORT_LINES = 999
-#: What ends a line in FineWeb's rule, and the same before a closing quotation mark: a line of dialogue is no menu entry.
+#: What ends a line in FineWeb's rule, and that before a closing quotation mark: a line of dialogue is no menu entry.
 _LINE_ENDS = (*sorted(TERMINAL_PUNCTUATION), *(end + quote for end in ".!?…。।॥۔؟" for quote in '"”’»›'))
 
 

@@ -35,11 +35,14 @@ class RowChanges:
     removed: int
     changed: int
     examples: tuple[tuple[Literal["added", "removed", "changed"], str], ...]
+    columns: tuple[str, ...] = ()
+    """Columns that differ in the changed examples."""
 
     def named(self, kind: str) -> str:
-        """Some of the rows that came, went or changed, as ` (such as a, b)`."""
+        """Some of the rows that came, went or changed, as ` (such as a, b)`; of changed ones also what changed."""
         shown = ", ".join(document for own, document in self.examples if own == kind)
-        return f" (such as {shown})" if shown else ""
+        where = f" in {', '.join(self.columns)}" if kind == "changed" and self.columns else ""
+        return f" (such as {shown}{where})" if shown else ""
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,12 @@ def _changes(config: str, before: Layout, after: Layout, columns: list[str]) -> 
         note("changed", document, both)
         note("removed", document, gone - both)
         note("added", document, came - both)
+    documents = [document for kind, document in examples if kind == "changed"]
     before_rows, after_rows = (sum(c.total() for c in side.values()) for side in (old, new))
     return RowChanges(
-        config, before_rows, after_rows, counts["added"], counts["removed"], counts["changed"], tuple(examples)
-    )
+        config, before_rows, after_rows, counts["added"], counts["removed"], counts["changed"], tuple(examples),
+        _changed_columns(before.get(config, {}), after[config], documents, columns),
+    )  # fmt: skip
 
 
 def _by_document(tree: Layout, config: str, columns: list[str]) -> dict[str, Counter[str]]:
@@ -177,6 +182,31 @@ def _by_document(tree: Layout, config: str, columns: list[str]) -> dict[str, Cou
         for document, digest in zip(ids if len(ids) == len(digests) else digests, digests, strict=True):
             found.setdefault(str(document), Counter())[digest] += 1
     return found
+
+
+def _changed_columns(
+    before: dict[str, list[Path]], after: dict[str, list[Path]], documents: list[str], columns: list[str]
+) -> tuple[str, ...]:
+    """Which columns differ in some documents; `split` where a row moved. Nothing where rows have no document id."""
+    if not documents or "document_id" not in columns:
+        return ()
+    old, new = (_looked_up(side, documents, columns) for side in (before, after))
+    differing = {name for key in documents for name in columns if _values(old, key, name) != _values(new, key, name)}
+    moved = any(_values(old, key, "split") != _values(new, key, "split") for key in documents)
+    return (*(name for name in columns if name in differing), *(["split"] if moved else []))
+
+
+def _looked_up(splits: dict[str, list[Path]], documents: list[str], columns: list[str]) -> list[Row]:
+    found = []
+    for split, files in splits.items():
+        for path in files:
+            table = pq.read_table(path, columns=columns, filters=[("document_id", "in", documents)])
+            found += [{**row, "split": split} for row in table.to_pylist()]
+    return found
+
+
+def _values(rows: list[Row], document: str, name: str) -> list[str]:
+    return sorted(repr(row[name]) for row in rows if row["document_id"] == document)
 
 
 def _has_ids(files: list[Path]) -> bool:
@@ -202,7 +232,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "configs": {
             c.config: {
                 "before": c.before, "after": c.after, "added": c.added, "removed": c.removed, "changed": c.changed,
-                "examples": [list(example) for example in c.examples],
+                "columns": list(c.columns), "examples": [list(example) for example in c.examples],
             }
             for c in difference.rows
         },
