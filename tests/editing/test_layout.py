@@ -200,5 +200,5 @@ def test_formatting_twice_is_formatting_once_and_nothing_is_lost(lines: list[str
         if "# above " in row:
             key = row.partition("# above ")[2]
             assert rows[number + 1].strip().removeprefix("- ").startswith(f"{key}:"), once
-        if "  # behind " in row:
-            assert row.strip().removeprefix("- ").startswith(f"{row.partition('# behind ')[2]}:") or "  " in row
+        if ":  # behind " in row and "{" not in row:
+            assert row.strip().removeprefix("- ").startswith(f"{row.partition('# behind ')[2]}:"), once

@@ -90,9 +90,7 @@ def test_rows_of_a_config_without_ids_are_named_by_those_of_the_default_one(tmp_
         return default(*rows) | {"chat": {"train": [{"messages": row["text"]} for row in rows]}}
 
     found = difference(tmp_path, shaped(A, B), shaped(A, B | {"text": "other"}))
-    assert found.reasons == [
-        "1 row changed in config default (such as b in text)", "1 row changed in config chat (such as b)",
-    ]  # fmt: skip
+    assert found.reasons == ["1 row changed in configs default, chat (such as b in text)"]
 
 
 def test_only_some_rows_are_named(tmp_path: Path) -> None:

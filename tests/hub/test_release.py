@@ -258,7 +258,7 @@ def test_too_small_a_step_is_refused_with_the_reason_and_a_row_to_look_at(hub: L
     (problem,) = refusals(version)
     assert problem.code == "small-bump"
     assert "this is a MAJOR change: 1 row changed in config" in problem.message
-    assert "(such as d1 in instruction, messages)" in problem.message
+    assert "(such as d1 in instruction)" in problem.message
     assert problem.hint == "`version: 2.0.0`"
 
 

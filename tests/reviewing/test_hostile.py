@@ -64,7 +64,6 @@ def test_a_source_outside_the_folder_is_not_looked_at(repo: Repository, tmp_path
     if path != "~/x.jsonl":
         assert f"Outside the folder, and not read in a review: `{path}`" in out
     repo.folder.recipe({"corpus.sources": {"a b": {"format": "jsonl", "path": path, "license": "mit"}}})
-    assert time.monotonic() > 0
     written(repo)
 
 
@@ -78,7 +77,7 @@ def test_aliases_that_explode_and_deep_nesting_are_errors_of_the_recipe(repo: Re
     out = written(repo)
     assert "`alias-explosion`" in out
     assert "`too-deep`" in out
-    assert "- and 8981 more" in out or "- and 8985 more" in out or re.search(r"- and \d{4} more", out)
+    assert re.search(r"- and \d{4} more", out)
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,6 @@ def test_a_revision_that_is_none_is_refused(repo: Repository, revision: str, cod
 
 def test_outside_a_repository_the_mistake_is_named(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "recipes").mkdir()
     ran = xirecipe("plan", "recipes", "--against", "main")
     assert ran.code == 1

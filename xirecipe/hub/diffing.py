@@ -75,13 +75,15 @@ class Difference:
         found = [f"{what}: {', '.join(names)}" for what, names in named if names]
         for kind in ("changed", "removed", "added"):
             # Configs are shapes of the same rows: what is the same in several is said once.
-            same: dict[tuple[int, str], list[str]] = {}
+            same: dict[tuple[int, tuple[str, ...]], list[RowChanges]] = {}
             for config in self.rows:
                 if count := getattr(config, kind):
-                    same.setdefault((count, config.named(kind)), []).append(config.config)
-            for (count, examples), configs in same.items():
+                    documents = tuple(document for own, document in config.examples if own == kind)
+                    same.setdefault((count, documents), []).append(config)
+            for (count, _), configs in same.items():
                 rows, where = "row" if count == 1 else "rows", "config" if len(configs) == 1 else "configs"
-                found.append(f"{count:,} {rows} {kind} in {where} {', '.join(configs)}{examples}")
+                names = ", ".join(config.config for config in configs)
+                found.append(f"{count:,} {rows} {kind} in {where} {names}{configs[0].named(kind)}")
         found += [f"new configs: {', '.join(self.configs_added)}"] if self.configs_added else []
         found += [f"new columns: {', '.join(self.columns_added)}"] if self.columns_added else []
         return found or ["no row changed"]
