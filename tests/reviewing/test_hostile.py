@@ -12,6 +12,7 @@ import pytest
 from tests.builders import RECIPE, in_python, xirecipe
 from tests.reviewing.repositories import Repository
 from xirecipe.reviewing import comment
+from xirecipe.reviewing import review as reviewing
 from xirecipe.reviewing.comment import markdown, said
 
 #: One review of a small folder takes a fraction of this; a bomb that is not stopped takes hours.
@@ -73,7 +74,7 @@ def test_aliases_that_explode_and_deep_nesting_are_errors_of_the_recipe(repo: Re
     )
     repo.folder.write("bomb.yaml", bomb)
     repo.folder.write("deep.yaml", "a: " + "[" * 5_000 + "]" * 5_000)
-    repo.folder.write("keys.yaml", "".join(f"key{n}: {n}\n" for n in range(9_000)))
+    repo.folder.write("keys.yaml", "".join(f"key{n}: {n}\n" for n in range(1_500)))
     out = written(repo)
     assert "`alias-explosion`" in out
     assert "`too-deep`" in out
@@ -191,6 +192,12 @@ def test_a_diff_of_lines_that_all_look_alike_ends_soon(repo: Repository) -> None
     assert "Prompt `prompts/write.j2`:" in written(repo)
     repo.folder.write("prompts/write.j2", "{{ text }}\n" + "b\n" * 5_000)
     assert "too long to compare line by line" in written(repo)
+
+
+def test_a_review_that_takes_too_long_ends_and_says_so(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviewing, "MAX_SECONDS", 0)
+    repo.folder.recipe({"select.min_score": 2.5})
+    assert "time was up: 1 of 1 recipes were not looked at." in written(repo)
 
 
 def test_odd_names_are_left_out(repo: Repository) -> None:

@@ -7,7 +7,6 @@ Labels that come from texts go through `label`: Plotly reads a few HTML tags in 
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +15,29 @@ from typing import Any
 import plotly.graph_objects as go
 
 from xirecipe.report import scores
-from xirecipe.report.bins import Bins
 from xirecipe.report.clusters import LARGEST, ClusterFacts
 from xirecipe.report.dataset import Lengths
 from xirecipe.report.facts import ReportFacts
 from xirecipe.report.funnel import StageLine
 from xirecipe.report.language_id import LanguageFacts
+from xirecipe.report.marks import (
+    BLUE,
+    CATEGORIES,
+    GREY,
+    ROSE,
+    SAND,
+    extent,
+    headroom,
+    histogram,
+    label,
+    line,
+    whole,
+    wrapped,
+)
 from xirecipe.report.refining import Evaluator
 from xirecipe.report.scores import ScoreFacts
 from xirecipe.report.verbs import VerbFacts
 
-#: One palette for the page, after Paul Tol's `muted`: colour-blind readers tell it apart, on light and dark paper.
-BLUE, SAND, ROSE, GREY = "#3d7ea6", "#d1a94a", "#c0576b", "#a3a8ae"
-CATEGORIES = (
-    BLUE, ROSE, "#44aa99", SAND, "#8a6bb1", "#8a9a3b", "#5aa7d6", "#a5527f", "#c9794a", "#4f8a5b",
-)  # fmt: skip
 #: Bars of the cluster figure.
 MAX_BARS = 150
 
@@ -58,11 +65,6 @@ def figures(facts: ReportFacts) -> dict[str, Figure]:
         found += [figure for figure in (_language_scores(facts.languages), _confusion(facts.languages)) if figure]
     found += [_calibration(i, evaluator) for i, evaluator in enumerate(facts.evaluators) if evaluator.bins]
     return {figure.id: figure for figure in found}
-
-
-def label(text: str) -> str:
-    """A text that Plotly shows as it is."""
-    return html.escape(text, quote=False)
 
 
 def _figure(id: str, alt: str, height: int, traces: Sequence[Any], **layout: Any) -> Figure:
@@ -97,52 +99,9 @@ def _funnel(stages: Sequence[StageLine]) -> Figure:
     )  # fmt: skip
 
 
-def _histogram(bins: Bins, colours: dict[str, str]) -> list[Any]:
-    centres = [(low + high) / 2 for low, high in zip(bins.edges, bins.edges[1:], strict=False)]
-    widths = [high - low for low, high in zip(bins.edges, bins.edges[1:], strict=False)]
-    ranges = [f"{low:.4g} to {high:.4g}" for low, high in zip(bins.edges, bins.edges[1:], strict=False)]
-    return [
-        go.Bar(
-            name=name, x=centres, y=list(counts), width=widths, customdata=ranges,
-            marker={"color": colours.get(name, BLUE), "line": {"width": 0.5}},
-            hovertemplate="%{customdata}: %{y:,} rows<extra>" + name + "</extra>",
-        )
-        for name, counts in bins.counts.items()
-    ]  # fmt: skip
-
-
-def _whole(most: int) -> dict[str, Any]:
-    """Ticks at whole numbers, which small counts would not get."""
-    return {"dtick": 1} if most <= 10 else {}
-
-
-def _extent(bins: Bins) -> dict[str, Any]:
-    """Room around a single bar, which would fill the figure; nothing for more."""
-    if len(bins.edges) > 2:
-        return {}
-    low, high = bins.edges
-    return {"range": [low - 5 * (high - low), high + 5 * (high - low)]}
-
-
-def _headroom(bins: Bins) -> list[float]:
-    """The range of a histogram's counts with room on top for the names of its lines."""
-    return [0, 1.18 * max(sum(column) for column in zip(*bins.counts.values(), strict=True))]
-
-
-def _line(at: float, text: str, dash: str = "solid", height: float = 1.0) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A vertical line and its name, to its right at the top: shape and annotation."""
-    line = {"dash": dash, "width": 1.5}
-    shape = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": height, "yref": "paper", "line": line}
-    note = {
-        "x": at, "y": height, "yref": "paper", "text": text, "showarrow": False, "xanchor": "left", "xshift": 3,
-        "yanchor": "top", "font": {"size": 11},
-    }  # fmt: skip
-    return shape, note
-
-
 def _score(score: ScoreFacts) -> Figure:
     colours = {scores.KEPT: BLUE, scores.BELOW: ROSE, scores.OTHER: GREY, scores.CANDIDATES: BLUE}
-    lines = [] if score.threshold is None else [_line(score.threshold, f"min_score {score.threshold:g}", "dash")]
+    lines = [] if score.threshold is None else [line(score.threshold, f"min_score {score.threshold:g}", "dash")]
     alt = (
         f"Histogram of {score.column} over {score.spread.count:,} candidates: mean {score.spread.mean:.3f}, "
         f"median {score.spread.p50:.3f}"
@@ -151,20 +110,20 @@ def _score(score: ScoreFacts) -> Figure:
         below = sum(score.bins.counts.get(scores.BELOW, ()))
         alt += f"; {below:,} were dropped below the threshold of {score.threshold:g}"
     return _figure(
-        f"figure-{score.column}", alt + ".", 300, _histogram(score.bins, colours), barmode="stack",
+        f"figure-{score.column}", alt + ".", 300, histogram(score.bins, colours), barmode="stack",
         shapes=[shape for shape, _ in lines], annotations=[note for _, note in lines],
-        xaxis={"title": {"text": score.column}, **_extent(score.bins)},
-        yaxis={"title": {"text": "candidates"}, "tickformat": ",", "range": _headroom(score.bins)},
+        xaxis={"title": {"text": score.column}, **extent(score.bins)},
+        yaxis={"title": {"text": "candidates"}, "tickformat": ",", "range": headroom(score.bins)},
     )  # fmt: skip
 
 
 def _length(lengths: Lengths) -> Figure:
-    lines = [_line(lengths.spread.mean, f"mean {lengths.spread.mean:,.0f}")]
+    lines = [line(lengths.spread.mean, f"mean {lengths.spread.mean:,.0f}")]
     shapes = []
     alt = f"Histogram of {lengths.what} lengths: mean {lengths.spread.mean:,.1f} characters"
     if lengths.paper_mean is not None:
         # Lower, so that two means close together do not write over each other.
-        lines.append(_line(lengths.paper_mean, f"paper {lengths.paper_mean:,.0f}", "dash", 0.9))
+        lines.append(line(lengths.paper_mean, f"paper {lengths.paper_mean:,.0f}", "dash", 0.9))
         alt += f", the paper's is {lengths.paper_mean:,.1f}"
         if lengths.paper_std is not None:
             low, high = max(0.0, lengths.paper_mean - lengths.paper_std), lengths.paper_mean + lengths.paper_std
@@ -173,10 +132,10 @@ def _length(lengths: Lengths) -> Figure:
                 "fillcolor": GREY, "opacity": 0.18, "line": {"width": 0},
             })  # fmt: skip
     return _figure(
-        f"figure-length-{lengths.what}", alt + ".", 300, _histogram(lengths.bins, {}),
+        f"figure-length-{lengths.what}", alt + ".", 300, histogram(lengths.bins, {}),
         shapes=[*shapes, *(shape for shape, _ in lines)], annotations=[note for _, note in lines], showlegend=False,
         xaxis={"title": {"text": f"{lengths.what}, characters"}, "tickformat": ",", "rangemode": "tozero"},
-        yaxis={"title": {"text": "rows"}, "tickformat": ",", "range": _headroom(lengths.bins)},
+        yaxis={"title": {"text": "rows"}, "tickformat": ",", "range": headroom(lengths.bins)},
     )  # fmt: skip
 
 
@@ -218,7 +177,7 @@ def _cluster_sizes(facts: ClusterFacts) -> Figure:
     alt = f"Bars of cluster sizes, largest first: {shown[0].rows:,} to {shown[-1].rows:,} rows."
     return _figure(
         "figure-cluster-sizes", alt, 420, [trace], bargap=0.15, showlegend=False,
-        xaxis={"title": {"text": "clusters by size"}, "showgrid": False, **_whole(len(shown))},
+        xaxis={"title": {"text": "clusters by size"}, "showgrid": False, **whole(len(shown))},
         yaxis={"title": {"text": "rows"}, "tickformat": ",", "rangemode": "tozero"},
     )  # fmt: skip
 
@@ -234,7 +193,7 @@ def _cluster_map(facts: ClusterFacts) -> Figure:
     traces = [
         go.Scatter(
             name=name, mode="markers", x=[p.x for p in points], y=[p.y for p in points],
-            text=[f"{_wrapped(p.text)}<br>cluster {p.cluster}" for p in points],
+            text=[f"{wrapped(p.text)}<br>cluster {p.cluster}" for p in points],
             marker={"color": colour, "size": size, "opacity": 0.85, "line": {"width": 0.5}},
             hovertemplate="%{text}<extra></extra>",
         )
@@ -248,25 +207,17 @@ def _cluster_map(facts: ClusterFacts) -> Figure:
     )  # fmt: skip
 
 
-def _wrapped(text: str, width: int = 48) -> str:
-    """Lines for a hover box, escaped."""
-    lines = [""]
-    for word in text.split():
-        lines[-1:] = [f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < width else [lines[-1], word]
-    return "<br>".join(label(line) for line in lines if line)
-
-
 def _language_scores(facts: LanguageFacts) -> Figure | None:
     if facts.scores is None or facts.kept is None:
         return None
-    lines = [] if facts.threshold is None else [_line(facts.threshold, f"min_score {facts.threshold:g}", "dash")]
+    lines = [] if facts.threshold is None else [line(facts.threshold, f"min_score {facts.threshold:g}", "dash")]
     return _figure(
         "figure-language-scores",
         f"Histogram of language scores of {facts.kept.count:,} documents kept, median {facts.kept.p50:.3f}.", 300,
-        _histogram(facts.scores, {"kept": BLUE, "dropped": ROSE}), barmode="stack",
+        histogram(facts.scores, {"kept": BLUE, "dropped": ROSE}), barmode="stack",
         shapes=[shape for shape, _ in lines], annotations=[note for _, note in lines],
         xaxis={"title": {"text": "score of the expected language"}, "rangemode": "tozero"},
-        yaxis={"title": {"text": "documents"}, "tickformat": ",", "range": _headroom(facts.scores)},
+        yaxis={"title": {"text": "documents"}, "tickformat": ",", "range": headroom(facts.scores)},
     )  # fmt: skip
 
 
@@ -286,7 +237,7 @@ def _confusion(facts: LanguageFacts) -> Figure | None:
         [trace], showlegend=False, bargap=0.35,
         xaxis={
             "title": {"text": "documents dropped"}, "tickformat": ",", "rangemode": "tozero",
-            **_whole(max(c.documents for c in shown)),
+            **whole(max(c.documents for c in shown)),
         },
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False, "ticklabelstandoff": 6},
     )  # fmt: skip

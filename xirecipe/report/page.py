@@ -16,7 +16,8 @@ from xirecipe.markdown import NOT_RECORDED, visible
 from xirecipe.plan import Plan
 from xirecipe.report import clusters, dataset, funnel, scores, verbs
 from xirecipe.report.facts import ReportFacts, collect
-from xirecipe.report.figures import CATEGORIES, Figure, figures
+from xirecipe.report.figures import Figure, figures
+from xirecipe.report.marks import CATEGORIES
 from xirecipe.store import Store
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 from xirecipe.costs import StageCost, cost_plan
@@ -28,6 +29,8 @@ from xirecipe.store import Store
 
 #: Recipes in one folder, and profiles of one recipe, that are looked at: a stranger's change may have thousands.
 MAX_RECIPES, MAX_PROFILES = 200, 8
+#: A review that takes longer stops before the next profile, and says what it did not look at.
+MAX_SECONDS = 240
 #: The profile whose rows are the dataset, where a recipe has it.
 FULL = "full"
 
@@ -139,10 +142,16 @@ def review(
     notes = [f"only the first {MAX_RECIPES} of {len(names)} recipes were looked at"] if len(names) > MAX_RECIPES else []
     found: list[RecipeReview] = []
     untouched = 0
-    for name in names[:MAX_RECIPES]:
-        one = _recipe(name, old, new, shown, differing, store, profile) if differing else None
+    deadline = monotonic() + MAX_SECONDS
+    names = names[:MAX_RECIPES]
+    for number, name in enumerate(names if differing else ()):
+        if monotonic() >= deadline:
+            notes.append(f"time was up: {len(names) - number} of {len(names)} recipes were not looked at")
+            break
+        one = _recipe(name, old, new, shown, differing, store, profile, deadline)
         untouched += one is None
         found += [one] if one else []
+    untouched += 0 if differing else len(names)
     order = {"changed": 1, "added": 0, "deleted": 2}
     found.sort(key=lambda r: (not r.has_errors, order[r.status], r.file))
     left_out = tuple(dict.fromkeys([*new.left_out, *old.left_out]))
@@ -154,11 +163,18 @@ def _recipes(*sides: Snapshot) -> list[str]:
 
 
 def _recipe(
-    name: str, old: Snapshot, new: Snapshot, shown: str, differing: set[str], store: Store, asked: str | None
+    name: str,
+    old: Snapshot,
+    new: Snapshot,
+    shown: str,
+    differing: set[str],
+    store: Store,
+    asked: str | None,
+    deadline: float,
 ) -> RecipeReview | None:
     """None where nothing that the recipe reads differs."""
     sides = [(side, name in side.digests) for side in (old, new)]
-    was, now = (_states(side.folder, name, shown, asked) if there else {} for side, there in sides)
+    was, now = (_states(side.folder, name, shown, asked, deadline) if there else {} for side, there in sides)
     reads = {path for state in (*was.values(), *now.values()) for path in state.reads}
     # A file that is not there yet, or no longer, may be what an error is about.
     broken = any(state.plan is None for state in (*was.values(), *now.values()))
@@ -200,13 +216,13 @@ def _no_preview(plans: tuple[Plan | None, Plan | None]) -> str:
             return "there is no plan of after"
 
 
-def _states(folder: Path, name: str, shown: str, asked: str | None) -> dict[str, State]:
+def _states(folder: Path, name: str, shown: str, asked: str | None, deadline: float) -> dict[str, State]:
     """The recipe under each of its profiles, or the one that was asked for."""
     first = read_state(folder, name, asked, shown)
     found = {first.profile: first}
     if asked is None:
         for profile in first.profiles[:MAX_PROFILES]:
-            if profile not in found:
+            if profile not in found and monotonic() < deadline:
                 found[profile] = read_state(folder, name, profile, shown)
     return found
 

@@ -1,0 +1,113 @@
+"""Rules about prompts and templates: they must be there, parse, and read only what is there to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xirecipe.columns import ColumnType, columns_before
+from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, shortened
+from xirecipe.load import Loaded, inside
+from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
+from xirecipe.recipe.language import Language
+from xirecipe.recipe.recipe import Recipe
+from xirecipe.stage import Exemplar, Rated
+from xirecipe.yaml import Path_
+
+
+def prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    used: list[tuple[str, Path_, str]] = [("generate", ("generate", "prompt"), recipe.generate.prompt)]
+    if recipe.judge.rubric:
+        used.append(("judge.rubric", ("judge", "rubric", "prompt"), recipe.judge.rubric.prompt))
+    if recipe.judge.likelihood:
+        used.append(("judge.likelihood", ("judge", "likelihood", "prompt"), recipe.judge.likelihood.prompt))
+    for stage, path, name in used:
+        example, before = _example(stage, loaded), stage.partition(".")[0]
+        yield from _prompt(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded)
+
+
+def _prompt(name: str, span: Span, example: dict[str, object], unwritten: str, loaded: Loaded) -> Iterator[Diagnostic]:
+    """What is wrong with the prompt `name`, tried on `example`, which has every variable that it may read."""
+    try:
+        file = inside(loaded.root, name, span, "prompt")
+    except UserError as error:
+        yield from error.diagnostics
+        return
+    if not file.is_file():
+        hint = did_you_mean(name, [p.relative_to(loaded.root).as_posix() for p in loaded.root.glob("prompts/*.j2")])
+        yield Diagnostic("missing-prompt", f"there is no prompt {name}", span, hint)
+        return
+    try:
+        text = file.read_text(encoding="utf-8")
+        unknown = sorted(names_used(text) - set(example))
+        if not unknown:
+            render(text, example)
+    except UnicodeDecodeError as error:
+        yield Diagnostic("not-utf-8", f"{name}: byte {error.start} is not UTF-8", span, "save the file as UTF-8")
+    except TemplateSyntaxError as error:
+        yield Diagnostic("bad-prompt", f"{name}:{error.lineno}: {shortened(error.message, 200)}", span)
+    except TemplateError as error:
+        yield Diagnostic("bad-prompt", f"{name}: {shortened(error.message, 200)}", span)
+    else:
+        for variable in unknown:
+            message = f"{name} reads `{variable}`, which {unwritten}"
+            yield Diagnostic("unknown-column", message, span, did_you_mean(variable, example))
+
+
+def _example(stage: str, loaded: Loaded) -> dict[str, object]:
+    """A row to try a prompt on, so that `pair.respnse` is found before a corpus has been read."""
+    values: dict[ColumnType, object] = {
+        "string": "text", "int64": 0, "float64": 0.0, "list<float32>": [], "list<string>": [],
+    }  # fmt: skip
+    row = {c.name: values[c.type] for c in columns_before("generate" if stage == "generate" else "judge")}
+    # Without a language file there is another error, and any language will do.
+    language = loaded.language or Language(
+        code="und_Zyyy", name="", native_name="", hub_code="und", lid_labels=("und",), sources=("",)
+    )
+    shown: dict[str, dict[str, object]] = {
+        "generate": {"exemplars": (Exemplar("instruction", "response"),)},
+        "judge.rubric": {"examples": (Rated("instruction", "text", "label"),)},
+    }  # fmt: skip
+    return {**row, "language": language, **shown.get(stage, {})}
+
+
+def evaluation(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    config, written = recipe.evaluate, loaded.tree.part("models").data
+    if config.model is not None and config.model not in written:
+        message = f"`evaluate.model` names `{shortened(config.model)}`, which is not under `models`"
+        hint = did_you_mean(config.model, written)
+        yield Diagnostic("unknown-model", message, loaded.span("evaluate", "model"), hint)
+    shown = {"prompt": "text", "answer_language": "name", "language": _example("judge", loaded)["language"]}
+    if config.pairwise is not None:
+        span, example = loaded.span("evaluate", "pairwise", "prompt"), {**shown, "first": "text", "second": "text"}
+        yield from _prompt(config.pairwise.prompt, span, example, "`evaluate.pairwise` does not show", loaded)
+    if config.aspects is not None:
+        names = config.aspects.names
+        span, example = loaded.span("evaluate", "aspects", "prompt"), {**shown, "answer": "text", "aspects": names}
+        yield from _prompt(config.aspects.prompt, span, example, "`evaluate.aspects` does not show", loaded)
+    for name, file in config.prompt_sets.items():
+        span = loaded.span("evaluate", "prompt_sets", name)
+        try:
+            if not inside(loaded.root, file, span, "prompt_sets").is_file():
+                yield Diagnostic("missing-file", f"there is no file {shortened(file, 200)}", span)
+        except UserError as error:
+            yield from error.diagnostics
+
+
+def messages(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    known = {"instruction", "language"}
+    values = {name: _example("judge", loaded)[name] for name in known}
+    for style in ("plain", "assistant"):
+        span = loaded.span("messages", style)
+        try:
+            text = getattr(recipe.messages, style)
+            unknown = sorted(names_used(text) - known)
+            if not unknown:
+                render(text, values)
+        except TemplateError as error:
+            yield Diagnostic("bad-prompt", f"`messages.{style}`: {shortened(error.message, 200)}", span)
+            continue
+        for variable in unknown:
+            message = f"`messages.{style}` reads `{variable}`; there is `instruction` and `language`"
+            yield Diagnostic("unknown-column", message, span, did_you_mean(variable, known))
+        if not unknown and "instruction" not in names_used(text):
+            yield Diagnostic("bad-value", f"`messages.{style}` does not show the `instruction`", span)
