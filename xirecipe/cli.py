@@ -264,6 +264,23 @@ def pull(
 
 
 @app.command()
+def diff(
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="recipe.yaml[@GIT_REV], a stage's folder, a release folder, ...")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="... or a registry folder or owner/name, with @VERSION.")],
+    profile: Profile = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, help="Rows shown of each kind of change.")] = 3,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something differs.")] = False,
+    json: Json = False,
+) -> None:
+    """Two recipes, runs or released versions: keys, stages, counts, scores, rows."""
+    from xirecipe.commands.diff import run_diff
+
+    raise typer.Exit(run_diff(a, b, profile, examples, json, exit_code))
+
+
+@app.command()
 def evaluate(
     recipe: RecipePath,
     sets: Annotated[

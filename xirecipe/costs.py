@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xirecipe import tables
+from xirecipe.columns import StageKind
 from xirecipe.diagnostics import UserError, shortened
 from xirecipe.fingerprint import differences
 from xirecipe.models.completions import CompletionLog
@@ -246,16 +247,16 @@ def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
 
 
 def _why(stage: Stage, last: Manifest | None) -> str:
-    return "never run" if last is None else reason(stage, last.payload)
+    return "never run" if last is None else reason(stage.kind, last.payload, stage.payload)
 
 
-def reason(stage: Stage, before: dict[str, Any]) -> str:
-    """What differs from the payload that it had before: the keys with their old and new values, or the stage before."""
-    changes = differences(before, stage.payload)
+def reason(kind: StageKind, before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What differs between two payloads of a stage: the keys with their old and new values, or the stage before."""
+    changes = differences(before, after)
     own = [c for c in changes if not c[0].startswith("inputs.")]
     files = [c for c in changes if c[0].startswith("inputs.source:")]
     if own:
-        return "; ".join(_change(stage, path, old, new) for path, old, new in own)
+        return "; ".join(_change(kind, path, old, new) for path, old, new in own)
     if files:
         return ", ".join(f"{path.removeprefix('inputs.source:')}: other content" for path, _, _ in files)
     if changes:
@@ -263,12 +264,12 @@ def reason(stage: Stage, before: dict[str, Any]) -> str:
     return "its artifact is gone"
 
 
-def _change(stage: Stage, path: str, old: Any, new: Any) -> str:
+def _change(kind: StageKind, path: str, old: Any, new: Any) -> str:
     """`select.min_score: 2.5 → 3`; of texts that differ somewhere in the middle, only that they do."""
     name = path.removeprefix("identity.")
     if name in ("prompts", "exemplars"):
         return f"{name}: other text"
-    name = f"{stage.kind}{name.removeprefix('config')}" if name.startswith("config") else name
+    name = f"{kind}{name.removeprefix('config')}" if name.startswith("config") else name
     return f"{name}: {short(old)} → {short(new)}"
 
 

@@ -45,6 +45,11 @@ def test_rows_that_were_only_added_are_minor(tmp_path: Path) -> None:
     assert (found.least, found.reasons) == ("MINOR", ["2 rows added in config default (such as b, c)"])
 
 
+def test_more_rows_that_give_the_clusters_other_numbers_are_still_minor(tmp_path: Path) -> None:
+    found = difference(tmp_path, default(A | {"cluster": 0}), default(A | {"cluster": 7}, B | {"cluster": 0}))
+    assert (found.least, found.reasons) == ("MINOR", ["1 row added in config default (such as b)"])
+
+
 @pytest.mark.parametrize(
     ("new", "reason"),
     [

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xirecipe.hub.rows import CONFIG, row_digest
+from xirecipe.hub.rows import CONFIG, RENUMBERED, row_digest
 from xirecipe.hub.versions import Bump
 from xirecipe.tables import Row
 
@@ -195,7 +195,7 @@ def _changed_columns(
     old, new = (_looked_up(side, documents, columns) for side in (before, after))
     differing = {name for key in documents for name in columns if _values(old, key, name) != _values(new, key, name)}
     moved = any(_values(old, key, "split") != _values(new, key, "split") for key in documents)
-    return (*(name for name in columns if name in differing), *(["split"] if moved else []))
+    return (*(name for name in columns if name in differing - RENUMBERED), *(["split"] if moved else []))
 
 
 def _looked_up(splits: dict[str, list[Path]], documents: list[str], columns: list[str]) -> list[Row]:

@@ -27,6 +27,9 @@ SHARD_ROWS = 100_000
 #: The config with every column; what is said of "the rows" of a release is said of its rows.
 CONFIG = "default"
 
+#: Columns that say where a row stands among the others, and nothing of the row itself.
+RENUMBERED = frozenset({"cluster"})
+
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 _KNOWN = {column.name: column for column in COLUMNS}
 
@@ -154,8 +157,12 @@ def release_row(row: Row) -> Row:
 
 
 def row_digest(split: str, row: Row) -> str:
-    """sha256 (hexadecimal) of a row's canonical JSON together with its split. A NaN counts as no value."""
-    return hashlib.sha256(canonical({"split": split} | {k: _finite(v) for k, v in row.items()}).encode()).hexdigest()
+    """sha256 (hexadecimal) of a row's canonical JSON together with its split. A NaN counts as no value.
+
+    Without RENUMBERED: more texts give every cluster another number, and no row another content.
+    """
+    content = {name: _finite(value) for name, value in row.items() if name not in RENUMBERED}
+    return hashlib.sha256(canonical({"split": split} | content).encode()).hexdigest()
 
 
 def _finite(value: Any) -> Any:

@@ -10,7 +10,7 @@ from xirecipe.fingerprint import DEFAULT, differences
 from xirecipe.hub.versions import BUMPS, Bump, Version, step
 from xirecipe.plan import Plan
 from xirecipe.recipe.corpus import Corpus, FileSource
-from xirecipe.reviewing.changes import stage_changes
+from xirecipe.reviewing.changes import stage_changes, stages_of
 
 DEV = "-dev"
 #: Read at a time while looking whether a file only grew.
@@ -42,7 +42,7 @@ class VersionNote:
 
 def least_bump(old: Plan, new: Plan) -> Least:
     """From the plans alone: rows that nothing can change, rows that are only read in addition, or any."""
-    changes = stage_changes(old, new)
+    changes = stage_changes(stages_of(old), stages_of(new))
     if not changes:
         ours, theirs = (plan.recipe.model_dump(mode="json", exclude={"version"}) for plan in (old, new))
         sections = sorted({path.partition(".")[0] for path, _, _ in differences(ours, theirs)})

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from xirecipe.columns import StageKind
 from xirecipe.costs import reason
 from xirecipe.diagnostics import Diagnostic, Span
 from xirecipe.fingerprint import DEFAULT
@@ -93,10 +94,23 @@ def unified(old: str, new: str) -> str | None:
     return "\n".join(list(difflib.unified_diff(before, after, lineterm="", n=2))[2:])
 
 
-def stage_changes(old: Plan, new: Plan) -> list[StageChange]:
-    """Stages of the new plan with other fingerprints, in order, then those that are gone."""
-    before = {stage.label: stage for stage in old.stages}
-    after = {stage.label: stage for stage in new.stages}
+@dataclass(frozen=True)
+class StageState:
+    """A stage as one side has it: who it is, and what it hangs on."""
+
+    label: str
+    kind: StageKind
+    fingerprint: str
+    payload: dict[str, Any]
+
+
+def stages_of(plan: Plan) -> list[StageState]:
+    return [StageState(stage.label, stage.kind, stage.fingerprint, stage.payload) for stage in plan.stages]
+
+
+def stage_changes(old: Sequence[StageState], new: Sequence[StageState]) -> list[StageChange]:
+    """New stages with other fingerprints, in order, then those that are gone."""
+    before, after = ({stage.label: stage for stage in side} for side in (old, new))
     found: list[StageChange] = []
     for label, stage in after.items():
         if label not in before:
@@ -107,7 +121,7 @@ def stage_changes(old: Plan, new: Plan) -> list[StageChange]:
             read = any(
                 was["inputs"].get(k) != now["inputs"].get(k) for k in {*was["inputs"], *now["inputs"]} if ":" in k
             )
-            found.append(StageChange(label, "changed", reason(stage, was), own or read))
+            found.append(StageChange(label, "changed", reason(stage.kind, was, now), own or read))
     found += [StageChange(label, "gone", "gone", True) for label in before if label not in after]
     return found
 

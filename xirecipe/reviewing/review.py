@@ -20,6 +20,7 @@ from xirecipe.reviewing.changes import (
     diagnostic_changes,
     key_changes,
     stage_changes,
+    stages_of,
     text_changes,
 )
 from xirecipe.reviewing.previews import Preview, preview
@@ -246,7 +247,7 @@ def _profile(name: str, was: State | None, now: State | None, store: Store) -> P
     if old is None:
         stages = tuple(StageChange(stage.label, "new", "new", True) for stage in new.stages)
     else:
-        stages = tuple(stage_changes(old, new))
+        stages = tuple(stage_changes(stages_of(old), stages_of(new)))
     labels = {change.label for change in stages if change.kind != "gone"}
     to_run = [c for c in cost_plan(new, store) if c.stage.label in labels and c.state == "run"] if labels else []
     return ProfileReview(name, stages, total, _bill(to_run), len(to_run), outside)
