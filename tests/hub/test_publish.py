@@ -12,6 +12,8 @@ from tests.builders import in_python, xirecipe
 from .hub_fixtures import RecipeRun
 from .loopback import LoopbackHub
 
+pytestmark = pytest.mark.engine  # the real Hub client against a loopback server
+
 
 @pytest.fixture
 def project(recipe_run: RecipeRun, monkeypatch: pytest.MonkeyPatch) -> RecipeRun:

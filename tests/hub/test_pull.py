@@ -20,6 +20,8 @@ from .conftest import Run
 from .hub_fixtures import REPOSITORY, RecipeRun, release, rewritten
 from .loopback import LoopbackHub
 
+pytestmark = pytest.mark.engine  # the real Hub client against a loopback server
+
 TRAIN = "data/train-00000-of-00001.parquet"
 
 

@@ -16,6 +16,8 @@ from xirecipe.hub.registry import Registry, release_to_folder
 from .conftest import Run
 from .hub_fixtures import rewritten
 
+pytestmark = pytest.mark.engine  # the real Hub client against a loopback server
+
 
 def release(run: Run, to: Path, *, dry_run: bool = False) -> Released:
     return release_to_folder(*run.build(), to, dry_run=dry_run)

@@ -18,6 +18,8 @@ from .hub_fixtures import REPOSITORY, RecipeRun, refusals, refused, release, rew
 from .loopback import READ_TOKEN, WRITE_TOKEN, Account, LoopbackHub
 from .loopback_repos import Repository
 
+pytestmark = pytest.mark.engine  # the real Hub client against a loopback server
+
 #: Every request of a release, in order, and the moments at which it can fail: nothing done, half sent, done unsaid.
 MOMENTS = [
     ("whoami", "before"), ("auth-check", "before"), ("refs", "before"), ("create", "before"), ("create", "after"),

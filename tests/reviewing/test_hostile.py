@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from tests.builders import RECIPE, in_python, xirecipe
 from tests.reviewing.repositories import Repository
@@ -151,6 +152,23 @@ def test_words_of_a_stranger_call_nobody_and_break_nothing(repo: Repository) -> 
         if line.startswith("|"):
             cells = re.sub(r"\\\|", "", line).count("|")
             assert cells in (10, 8, 5), line
+
+
+def test_a_reader_of_the_comment_gets_no_html_no_link_and_no_broken_table(repo: Repository) -> None:
+    repo.folder.recipe({
+        "card.title": HOSTILE.replace("\x00", "").replace("\x1b", ""),
+        "card.uses": "<https://evil.example> [a](https://evil.example) ![b](x) `c` ~~~ $x$ <!--",
+        "select.a|b`c": 1, "card.biases": "| a | b |\n|---|---|\n\n# title\n- [ ] task",
+    })  # fmt: skip
+    repo.folder.write("prompts/write.j2", "~~~\n````\n</details> {{ text }}\n| x |\n")
+    parser = MarkdownIt("commonmark").enable("table").enable("strikethrough")
+    tokens = parser.parse(written(repo))
+    inner = [child for token in tokens for child in token.children or ()]
+    assert [t.content.strip() for t in tokens if t.type == "html_block"] == [comment.MARKER]
+    assert not {t.type for t in inner} & {"html_inline", "link_open", "image", "s_open", "em_open"}
+    assert {t.content for t in inner if t.type == "text"}.isdisjoint({"title", "task"})
+    assert [t.tag for t in tokens if t.type == "heading_open"] == ["h3", "h4"]
+    assert sum(t.type == "table_open" for t in tokens) == 3
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`a` @b", "#1 `x`", "www.evil.example `", "| @team/x"])

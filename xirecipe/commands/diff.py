@@ -85,7 +85,7 @@ def diff(old: Side, new: Side, examples: int) -> Diff:
     labels = dict.fromkeys([*(s.label for s in new.stages), *(s.label for s in old.stages)])
     return Diff(
         keys=tuple(key_changes(old.tree, new.tree)) if old.tree and new.tree else None,
-        texts=tuple(text_changes(old.texts, new.texts, ".j2")) if old.tree and new.tree else (),
+        texts=tuple(text_changes(old.prompts, new.prompts)) if old.tree and new.tree else (),
         stages=tuple(stage_changes(old.stages, new.stages)),
         counts=tuple((label, old.manifests.get(label), new.manifests.get(label)) for label in labels),
         rows=rows,

@@ -80,9 +80,9 @@ def _leaves(data: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
         yield path, data
 
 
-def text_changes(old: Mapping[str, str], new: Mapping[str, str], ending: str) -> list[TextChange]:
-    """Files with a name's ending that came, went or changed, by path."""
-    paths = sorted(path for path in {*old, *new} if path.endswith(ending) and old.get(path) != new.get(path))
+def text_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[TextChange]:
+    """Texts that came, went or changed, by path."""
+    paths = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
     return [TextChange(path, unified(old.get(path, ""), new.get(path, ""))) for path in paths]
 
 

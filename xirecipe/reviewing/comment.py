@@ -12,7 +12,8 @@ from xirecipe.markdown import code, fence, inline
 from xirecipe.reviewing.bumps import Least
 from xirecipe.reviewing.changes import StageChange, TextChange
 from xirecipe.reviewing.previews import Example, Preview
-from xirecipe.reviewing.review import ProfileReview, RecipeReview, Review, Sum
+from xirecipe.reviewing.review import Bill, ProfileReview, RecipeReview, Review, Sum
+from xirecipe.reviewing.states import SAMPLED_DOCUMENTS
 
 #: By which the comment is found again, so that there is one a pull request.
 MARKER = "<!-- xirecipe review -->"
@@ -83,7 +84,7 @@ def _summary(found: Review) -> list[str]:
     for recipe in found.recipes:
         main = next((p for p in recipe.profiles if p.profile == recipe.profile), None)
         lines.append(
-            f"| {said(recipe.name)} | {recipe.status} | {_versions(recipe)} | {_least(recipe.least)} "
+            f"| {said(recipe.file)} | {recipe.status} | {_versions(recipe)} | {_least(recipe.least)} "
             f"| {'' if recipe.status == 'deleted' else _again(main)} | {_bill(main)} |"
         )
     others = f"; {found.untouched} not touched" if found.untouched else ""
@@ -93,7 +94,9 @@ def _summary(found: Review) -> list[str]:
     lines += ["", f"{len(found.recipes)} touched{others}. Costs are of {profile}, for what has still to run."]
     bills = [p.bill for recipe in found.recipes for p in recipe.profiles]
     if any(s.unknown for bill in bills for s in (bill.calls, bill.tokens, bill.gpu_hours, bill.dollars)):
-        lines.append("`?`: not known before a run, or not declared (`documents` of a source, `rates` of a model).")
+        lines.append("`?`: not known before a run, or not declared (`rates` of a model).")
+    if any(bill.documents for bill in bills):
+        lines.append(f"\\*: for each {SAMPLED_DOCUMENTS:,} documents read; the recipe does not say how many there are.")
     return lines
 
 
@@ -118,10 +121,14 @@ def _again(profile: ProfileReview | None) -> str:
 def _bill(profile: ProfileReview | None) -> str:
     if profile is None or profile.stages is None:
         return "| | | "
-    bill = profile.bill
-    return " | ".join((
-        total(bill.calls), total(bill.tokens), total(bill.gpu_hours, ".1f"), total(bill.dollars, ".2f"),
-    ))  # fmt: skip
+    return " | ".join(amounts(profile.bill))
+
+
+def amounts(bill: Bill) -> list[str]:
+    """Calls, tokens, GPU-hours and dollars; with a star where they are for some documents alone."""
+    sums = ((bill.calls, ".0f"), (bill.tokens, ".0f"), (bill.gpu_hours, ".1f"), (bill.dollars, ".2f"))
+    star = "\\*" if bill.documents else ""
+    return [text if text == "?" else text + star for text in (total(numbers, form) for numbers, form in sums)]
 
 
 def total(numbers: Sum, form: str = ".0f") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -25,7 +25,7 @@ from xirecipe.reviewing.changes import (
 )
 from xirecipe.reviewing.previews import Preview, preview
 from xirecipe.reviewing.snapshots import Snapshot
-from xirecipe.reviewing.states import State, read_state
+from xirecipe.reviewing.states import SAMPLED_DOCUMENTS, State, read_state
 from xirecipe.store import Store
 
 #: Recipes in one folder, and profiles of one recipe, that are looked at: a stranger's change may have thousands.
@@ -59,6 +59,8 @@ class Bill:
     """Of models on vLLM or a server; by measured or declared rates."""
     measured: bool = False
     """Whether a run of this recipe says how many rows to expect."""
+    documents: int | None = None
+    """Documents read that this is for, where the recipe does not say how many there are."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def _recipe(
         profile=chosen,
         profiles=tuple(_profile(p, was.get(p), now.get(p), store) for p in profiles),
         keys=tuple(key_changes(before.tree, after.tree)) if before and after else (),
-        prompts=tuple(text_changes(plans[0].files, plans[1].files, ".j2")) if plans[0] and plans[1] else (),
+        prompts=tuple(text_changes(before.prompts, after.prompts)) if before and after else (),
         least=least,
         notes=tuple(version_notes(versions[0], versions[1], least)) if least and versions[1] else (),
         new=tuple(added),
@@ -249,8 +251,20 @@ def _profile(name: str, was: State | None, now: State | None, store: Store) -> P
     else:
         stages = tuple(stage_changes(stages_of(old), stages_of(new)))
     labels = {change.label for change in stages if change.kind != "gone"}
-    to_run = [c for c in cost_plan(new, store) if c.stage.label in labels and c.state == "run"] if labels else []
-    return ProfileReview(name, stages, total, _bill(to_run), len(to_run), outside)
+    to_run = _to_run(new, labels, store)
+    bill = _bill(to_run)
+    if bill.calls.unknown and now is not None and now.limited is not None:
+        # Of what has still to run alone: the plan over fewer documents has other fingerprints.
+        open_labels = {cost.stage.label for cost in to_run}
+        bill = replace(_bill(_to_run(now.limited, open_labels, store)), documents=SAMPLED_DOCUMENTS)
+    return ProfileReview(name, stages, total, bill, len(to_run), outside)
+
+
+def _to_run(plan: Plan, labels: set[str], store: Store) -> list[StageCost]:
+    """Costs of those of some stages that the store does not have."""
+    if not labels:
+        return []
+    return [cost for cost in cost_plan(plan, store) if cost.stage.label in labels and cost.state == "run"]
 
 
 def _bill(costs: Sequence[StageCost]) -> Bill:

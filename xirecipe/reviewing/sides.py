@@ -43,8 +43,8 @@ class Side:
     """Of stages that were run, by label."""
     tree: Tree | None = None
     """The recipe's keys, bases and profile laid over one another."""
-    texts: dict[str, str] = field(default_factory=dict)
-    """Files the recipe is made of, by path in its folder."""
+    prompts: dict[str, str] = field(default_factory=dict)
+    """Texts of its templates by path in the recipe folder."""
     rows: Rows | None = None
     """Rows of the finished dataset in the columns of a release; of an artifact as they are."""
     row_kind: str = ""
@@ -103,7 +103,8 @@ def _recipe(name: str, plan: Plan, store: Store) -> Side:
     return Side(
         name, "recipe", tuple(stages_of(plan)),
         {label: artifact.manifest() for label, artifact in done.items() if artifact.done},
-        _within(tree, folder), plan.files, rows if last.done else None, "the dataset",
+        _within(tree, folder), {path: text for path, text in plan.files.items() if path.endswith(".j2")},
+        rows if last.done else None, "the dataset",
     )  # fmt: skip
 
 
@@ -164,15 +165,15 @@ def _release(name: str, folder: Path) -> Side:
             for row in _parquet(files):
                 yield {**row, "split": split}
 
-    tree, texts = None, dict[str, str]()
+    tree, prompts = None, dict[str, str]()
     recipe = manifest.get("recipe_file")
     if isinstance(recipe, str) and (folder / recipe).is_file():
         root = folder / "recipe"
         tree = _within(load(folder / recipe, manifest.get("profile") or None).tree, shown_name(root))
-        names = [p for p in root.rglob("*") if p.is_file() and p.suffix in (*_YAML, ".j2")]
-        texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8", errors="replace") for p in names}
+        names = sorted(path for path in root.rglob("*.j2") if path.is_file())
+        prompts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8", errors="replace") for p in names}
     return Side(
-        name, "release", states, {m.label: m for m in stages}, tree, texts, rows, "the dataset", folder
+        name, "release", states, {m.label: m for m in stages}, tree, prompts, rows, "the dataset", folder
     )  # fmt: skip
 
 

@@ -14,12 +14,15 @@ from xirecipe.lint import lint
 from xirecipe.load import Loaded, load, shown_name, with_origin
 from xirecipe.overlay import Tree
 from xirecipe.plan import Plan
-from xirecipe.recipe.corpus import FileSource
+from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.recipe import Recipe
+from xirecipe.reviewing.snapshots import is_plain
 from xirecipe.source_files import source_files
 
 #: Stands for a source outside the recipe folder: a file that is not there, and whose content is a given.
 _ELSEWHERE = "source-outside-the-recipe-folder"
+#: Documents for which a plan is costed where its recipe does not say how many there are.
+SAMPLED_DOCUMENTS = 1_000
 _SLOT = re.compile(r"[A-Za-z0-9][\w-]*")
 
 
@@ -30,11 +33,15 @@ class State:
     profile: str
     profiles: tuple[str, ...]
     plan: Plan | None
+    limited: Plan | None
+    """The plan over SAMPLED_DOCUMENTS documents, where their number is not known."""
     tree: Tree
     diagnostics: tuple[Diagnostic, ...]
     """Files named as the reader knows them, not where the copy lies."""
     reads: frozenset[str]
     """Files of the folder that it hangs on."""
+    prompts: dict[str, str]
+    """Texts of its templates, those that answers are judged by included."""
     outside: tuple[str, ...]
     """Sources outside the folder. They are not looked at: a stranger's recipe may name any path of this machine."""
 
@@ -57,31 +64,54 @@ def read_state(folder: Path, recipe: str, profile: str | None, shown: str) -> St
             "outside-source", "a source with an odd name lies outside the recipe folder", Span(str(path))
         )
         loaded.diagnostics.append(problem)
-        return _state(loaded, None, folder, shown, tuple(outside.values()))
+        return _state(loaded, None, None, folder, shown, tuple(outside.values()))
     sections = {"source": "corpus.sources", "evaluation": "decontaminate.evaluations"}
     overrides = [f"{sections[role]}.{name}.path={_ELSEWHERE}" for role, name in outside]
     if overrides:
         loaded = load(path, profile, overrides)
     loaded.diagnostics += with_origin(lint(loaded), loaded)
     loaded.diagnostics = [d for d in loaded.diagnostics if _ELSEWHERE not in d.message]
-    plan = None
+    plan = limited = None
     if not any(d.severity == "error" for d in loaded.diagnostics):
         contents = {f"{role}:{name}": f"outside {where}" for (role, name), where in outside.items()}
         try:
             plan = compile_recipe(path, profile, overrides, contents=contents)
+            if any(isinstance(s, HubSource) and s.documents is None for s in plan.recipe.corpus.sources.values()):
+                limited = compile_recipe(path, profile, overrides, SAMPLED_DOCUMENTS, contents=contents)
         except UserError as error:
             loaded.diagnostics += error.diagnostics
-    return _state(loaded, plan, folder, shown, tuple(outside.values()))
+    return _state(loaded, plan, limited, folder, shown, tuple(outside.values()))
 
 
-def _state(loaded: Loaded, plan: Plan | None, folder: Path, shown: str, outside: tuple[str, ...]) -> State:
+def _state(
+    loaded: Loaded, plan: Plan | None, limited: Plan | None, folder: Path, shown: str, outside: tuple[str, ...]
+) -> State:
     reads = {*loaded.files}
     if plan is not None:
         reads |= {*plan.files, *plan.attachments, *_source_paths(plan.recipe, folder)}
+    reads |= {path for path in _named(loaded.recipe) if is_plain(path) and (folder / path).is_file()}
+    prompts = {
+        path: (folder / path).read_text(encoding="utf-8", errors="replace")
+        for path in sorted(reads)
+        if path.endswith(".j2")
+    }
     return State(
-        loaded.profile or "", loaded.profiles, plan, _renamed(loaded.tree, folder, shown),
-        tuple(_relocated(d, folder, shown) for d in loaded.diagnostics), frozenset(reads), outside,
+        loaded.profile or "", loaded.profiles, plan, limited, _renamed(loaded.tree, folder, shown),
+        tuple(_relocated(d, folder, shown) for d in loaded.diagnostics), frozenset(reads), prompts,
+        outside,
     )  # fmt: skip
+
+
+def _named(recipe: Recipe | None) -> Iterator[str]:
+    """Templates and prompt sets that a recipe names, also one that has no plan."""
+    sections = vars(recipe) if recipe else {}
+    if generate := sections.get("generate"):
+        yield generate.prompt
+    if judge := sections.get("judge"):
+        yield from (part.prompt for part in (judge.rubric, judge.likelihood) if part)
+    if evaluate := sections.get("evaluate"):
+        yield from (part.prompt for part in (evaluate.pairwise, evaluate.aspects) if part)
+        yield from evaluate.prompt_sets.values()
 
 
 def _sources(recipe: Recipe) -> Iterator[tuple[tuple[str, str], FileSource]]:
