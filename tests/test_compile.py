@@ -293,3 +293,19 @@ def test_the_sentence_enders_of_the_language_are_identity_of_polishing(folder: F
     before = fingerprints()
     folder.write("languages/swh_Latn.yaml", folder.read("languages/swh_Latn.yaml") + 'sentence_enders: "!"\n')
     assert changed_stages(before, fingerprints()) == ["polish", *from_stage("generate")]
+
+
+def test_the_sentence_enders_of_the_language_are_identity_of_a_rating_set_that_cuts_responses(folder: Folder) -> None:
+    folder.json_lines("seed.jsonl", ({"instruction": f"Say {i}.", "response": f"Jambo {i}."} for i in range(4)))
+
+    def changed_by_enders(rating_set: dict[str, object]) -> bool:
+        folder.recipe({"rating_set": rating_set})
+        whole = folder.read("languages/swh_Latn.yaml")
+        before = fingerprints()
+        folder.write("languages/swh_Latn.yaml", whole + 'sentence_enders: "!"\n')
+        after = fingerprints()
+        folder.write("languages/swh_Latn.yaml", whole)
+        return "rating_set" in changed_stages(before, after)
+
+    assert changed_by_enders({})
+    assert not changed_by_enders({"middle": ["neighbour"]})

@@ -520,3 +520,38 @@ tiny.yaml:31:7: error[bad-value]: `judge.rubric.levels` has only 1
 def test_the_texts_used_here_are_a_corpus(folder: Folder) -> None:
     assert len(TEXTS) == len(SEED) == 3
     assert xirecipe("check", "tiny.yaml").code == 0
+
+
+def pairs(folder: Folder, count: int) -> None:
+    lines = ({"id": f"s{i}", "instruction": f"Say {i}.", "response": f"Jambo {i}."} for i in range(count))
+    folder.json_lines("seed.jsonl", lines)
+
+
+def test_a_rating_set_too_small_for_an_example_of_each_level_is_an_error(folder: Folder) -> None:
+    # Of five pairs two are held out and three are learned from: one for each level.
+    pairs(folder, 5)
+    folder.recipe({"rating_set": {}, "judge.rubric.examples_per_level": 1})
+    assert xirecipe("check", "tiny.yaml").code == 0
+    folder.recipe({"rating_set": {}, "judge.rubric.examples_per_level": 2})
+    assert "error[small-seed]: the rating set learns from 3 seed pairs; 6 are wanted" in report()
+
+
+def test_a_broken_rating_set_is_not_called_missing(folder: Folder) -> None:
+    pairs(folder, 5)
+    folder.recipe({"rating_set": [], "judge.rubric.examples_per_level": 1})
+    assert report().endswith("\n1 error\n")
+    folder.recipe({"rating_set": None, "judge.rubric.examples_per_level": 1})
+    assert "error[missing-rating-set]" in report()
+
+
+@pytest.mark.parametrize("section", ["select", "refine"])
+def test_a_threshold_that_no_similarity_reaches_is_an_error(folder: Folder, section: str) -> None:
+    folder.recipe({"judge.similarity": {}, section: {"score": "similarity", "min_score": 2.5}})
+    assert f"error[out-of-range]: `{section}.min_score` is 2.5, above what a cosine can be (1)" in report()
+
+
+def test_a_window_smaller_than_the_shortest_text_allowed_is_an_error(folder: Folder) -> None:
+    folder.recipe({"corpus.clean": {"max_chars": 4}})
+    assert "`corpus.clean.max_chars` cuts texts to 4, below `filters.length.min_chars` (5)" in report()
+    folder.recipe({"corpus.clean": {"max_chars": 5}})
+    assert xirecipe("check", "tiny.yaml").code == 0

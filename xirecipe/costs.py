@@ -97,17 +97,16 @@ def _round_cost(plan: Plan, line: StageCost, last: Manifest | None) -> StageCost
     assert judge is not None
     if line.rows_in is None:
         return replace(line, rows_out=None, measured=False, calls=None, paid=None, tokens=None, dollars=None)
-    if last and last.rows_in:
-        calls = round(line.rows_in * last.calls / last.rows_in)
-        tokens = round(calls * (_tokens_each(last) or 0))
-        written = 0
+    if last and last.rows_in and last.calls + last.reused:
+        calls = round(line.rows_in * (last.calls + last.reused) / last.rows_in)
+        tokens = round(calls * (_tokens_each(last) or _guessed_tokens(writer)))
     else:
         assert isinstance(writer.config, Generate)
         written = round(line.rows_in / writer.config.draws) * config.draws
         rated = _expected_calls(judge, line.rows_in + written)
         calls = written + rated
         tokens = round(written * _guessed_tokens(writer) + rated * _guessed_tokens(judge))
-        line = replace(line, rows_out=line.rows_in + written)
+        line = replace(line, rows_out=line.rows_in + written, measured=False, seconds=None)
     # The writer's rate for all: it writes more tokens than the judge, and is seldom the cheaper model.
     dollars = _dollars(plan, writer, tokens)
     return replace(line, calls=calls, paid=None, tokens=tokens, dollars=dollars)
@@ -192,7 +191,8 @@ def _expected_calls(stage: Stage, rows_in: int) -> int:
             return rows_in * draws
         case Judge(rubric=rubric, likelihood=likelihood):
             # p(text) alone is asked once a document; with several draws that is less than once a candidate.
-            return rows_in * ((rubric is not None) + 2 * (likelihood is not None))
+            rated = sum(len(LEVELS) * len(given.exemplars) for given in stage.inputs if given.kind == "rating_set")
+            return (rows_in + rated) * ((rubric is not None) + 2 * (likelihood is not None))
         case _:
             return 0
 
@@ -236,12 +236,13 @@ def _read(stage: Stage) -> int | None:
 
 
 def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
-    """The newest manifest of this stage, of this recipe where there is one."""
+    """The newest manifest of this stage (a round's of that round), of this recipe where there is one."""
     manifests = []
     for artifact in store.artifacts(stage.kind):
         # A broken manifest of another recipe's artifact must not stand in this one's way.
         with suppress(UserError):
             manifests.append(artifact.manifest())
+    manifests = [m for m in manifests if m.label == stage.label]
     own = [m for m in manifests if m.recipe == plan.recipe.name]
     return next(iter(own or manifests), None)
 

@@ -24,6 +24,8 @@ Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
 
 #: Fewer pairs leave no part to learn from beside the part held out.
 MIN_RATED_PAIRS = 4
+#: Of a rating set; `rating.LEVELS` names them, but reads rows, which takes too long to load for a check.
+RATED_LEVELS = 3
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
@@ -83,7 +85,16 @@ def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         message = f"the seed has {len(own)} pairs; a rating set is made of at least {MIN_RATED_PAIRS}"
         yield Diagnostic("small-seed", message, loaded.key_span("rating_set"), "add pairs, or `rating_set: null`")
     rubric = recipe.judge.rubric if "judge" in vars(recipe) else None
-    if rubric is not None and rubric.examples_per_level and recipe.rating_set is None:
+    if rubric is None or not rubric.examples_per_level:
+        return
+    if recipe.rating_set is not None and own is not None and len(own) >= MIN_RATED_PAIRS:
+        learn = len(own) - round(len(own) * recipe.rating_set.held_out_ratio)
+        wanted_pairs = rubric.examples_per_level * RATED_LEVELS
+        if learn < wanted_pairs:
+            message = f"the rating set learns from {learn} seed pairs; {wanted_pairs} are wanted, one for each example"
+            span = loaded.span("judge", "rubric", "examples_per_level")
+            yield Diagnostic("small-seed", message, span, "add pairs, or hold fewer out (`rating_set.held_out_ratio`)")
+    elif loaded.tree.data.get("rating_set") is None:
         message = "`judge.rubric.examples_per_level` shows pairs of the rating set, and there is none"
         span = loaded.span("judge", "rubric", "examples_per_level")
         yield Diagnostic("missing-rating-set", message, span, "add `rating_set: {}`")
@@ -112,6 +123,12 @@ def _chosen(pairs: list[Pair], wanted: Exemplars, loaded: Loaded) -> Iterator[Di
 
 
 def _corpus(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    window, length = recipe.corpus.clean.max_chars, recipe.corpus.filters.length
+    if window is not None and length is not None and window < length.min_chars:
+        least = f"`filters.length.min_chars` ({length.min_chars})"
+        message = f"`corpus.clean.max_chars` cuts texts to {window}, below {least}"
+        span = loaded.span("corpus", "clean", "max_chars")
+        yield Diagnostic("out-of-range", message, span, "every cut text would be dropped")
     yield from _files(recipe.corpus.sources, ("corpus", "sources"), "corpus", loaded)
 
 
@@ -157,11 +174,15 @@ def _scores(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         if getattr(judge, config.score) is None:
             message = f"`{section}.score` is {config.score}, but `judge` has no `{config.score}`"
             yield Diagnostic("missing-score", message, loaded.span(section, "score"), f"add `judge.{config.score}`")
-        if config.score == "rubric" and judge.rubric and config.min_score is not None:
-            top = max(judge.rubric.levels.values())
+        highest: tuple[float, str] | None = None
+        if config.score == "rubric" and judge.rubric:
+            highest = max(judge.rubric.levels.values()), "the highest level of the rubric"
+        elif config.score == "similarity":
+            highest = 1.0, "what a cosine can be"
+        if highest is not None and config.min_score is not None:
+            top, what = highest
             if config.min_score > top:
-                key = f"`{section}.min_score`"
-                message = f"{key} is {config.min_score:g}, above the highest level of the rubric ({top:g})"
+                message = f"`{section}.min_score` is {config.min_score:g}, above {what} ({top:g})"
                 yield Diagnostic("out-of-range", message, loaded.span(section, "min_score"))
     if recipe.select.max_instruction_similarity is not None and recipe.embed.column != "instruction":
         message = "`select.max_instruction_similarity` compares instructions, and `embed` embeds responses"

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from xirecipe import __version__
 from xirecipe.columns import StageKind
+from xirecipe.diagnostics import did_you_mean, user_error
 from xirecipe.plan import Plan
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
@@ -47,9 +48,13 @@ def run_plan(
 ) -> list[StageDone]:
     """Run the stages up to and with `to`. Returns all of them, done before or now.
 
-    Raises UserError: the store is in use or of another layout, the disk is full, a source or model server fails, the
-    budget is reached. What was finished stays, and the next run goes on from there.
+    Raises UserError: the plan has no stage `to`, the store is in use or of another layout, the disk is full, a source
+    or model server fails, the budget is reached. What was finished stays, and the next run goes on from there.
     """
+    kinds = [stage.kind for stage in plan.stages]
+    if to is not None and to not in kinds:
+        message = f"the recipe {plan.recipe.name} asks for no stage `{to}`"
+        raise user_error("unknown-stage", message, hint=did_you_mean(to, kinds))
     budget = Spending(plan.recipe.budget, plan.recipe.rates)
     walked: list[StageDone] = []
     with store.locked():

@@ -134,7 +134,8 @@ class Stage:
             identity["language"] = self.language.model_dump(mode="json", include=read)
             # The first read of equal documents stays, so the order of sources counts.
             identity["order"] = list(self.config.sources) if isinstance(self.config, Corpus) else []
-        if isinstance(self.config, Polish):
+        cuts_responses = isinstance(self.config, RatingSet) and "truncated" in self.config.middle
+        if isinstance(self.config, Polish) or cuts_responses:
             identity["language"] = self.language.model_dump(mode="json", include={"sentence_enders"})
         if isinstance(self.config, Decontaminate):
             identity["language"] = self.language.model_dump(mode="json", include={"words"})

@@ -208,3 +208,45 @@ def test_a_broken_recipe_has_no_plan_and_shows_its_mistakes(folder: Folder) -> N
         "tiny.yaml:36:9: error[out-of-range]: `select.rows` must be at least 1, not 0\n"
         "   |\n36 |   rows: 0\n   |         ^\n\n1 error\n",
     )
+
+
+ROUNDS: dict[str, Any] = {
+    "judge.rubric.levels": {"3": 3, "2": 2, "1": 1}, "rating_set": {},
+    "refine": {"rounds": 2, "score": "rubric", "min_score": 2},
+}  # fmt: skip
+
+
+def with_rounds(folder: Folder, **changes: Any) -> None:
+    folder.json_lines("seed.jsonl", ({"instruction": f"Say {i}.", "response": f"Jambo {i}."} for i in range(4)))
+    folder.recipe({**ROUNDS, **changes})
+
+
+def test_the_rating_set_is_rated_in_every_pass_and_counted(folder: Folder) -> None:
+    with_rounds(folder)
+    planned = plan()
+    # Three candidates and three rows for each of four pairs; a round may write a draft for each document as well.
+    assert planned["judge"]["calls"] == 3 + 12
+    assert planned["refine 1"]["calls"] == 3 + (3 + 3 + 12)
+
+
+def test_a_round_is_expected_to_cost_what_the_same_round_cost_also_where_its_answers_were_paid_for(
+    folder: Folder,
+) -> None:
+    with_rounds(folder)
+    store = Store(folder.root / "store")
+    for stage in compile_recipe(folder.root / "tiny.yaml").stages:
+        if stage.kind == "refine":
+            calls, reused = {1: (2, 7), 2: (0, 0)}[stage.round]
+            artifact = store.artifact("refine", stage.fingerprint)
+            store.start(artifact)
+            artifact.write_manifest(
+                Manifest(
+                    "refine", stage.fingerprint, stage.payload, 3, 3, 3, calls=calls, reused=reused, recipe="tiny-swh"
+                )
+            )
+    with_rounds(folder, refine={**ROUNDS["refine"], "min_score": 2.5})
+    planned = plan()
+    assert planned["refine 1"]["calls"] == 9
+    assert planned["refine 1"]["why"].startswith("refine.min_score: 2.0 → 2.5")
+    # The second round was stopped before it asked anything, which says nothing of what it would ask.
+    assert (planned["refine 2"]["calls"], planned["refine 2"]["measured"]) == (3 + (3 + 3 + 12), False)

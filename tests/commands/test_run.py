@@ -9,6 +9,8 @@ import pytest
 
 from tests.builders import Folder, recipe_folder, xirecipe
 from tests.models.fake_server import FakeServer
+from xirecipe.commands.common import command_line
+from xirecipe.compile import compile_recipe
 
 #: Three short texts of which every filter keeps all.
 LENIENT = {"corpus.filters": {"language": None}}
@@ -80,3 +82,16 @@ def test_json_of_several_recipes_is_a_list_and_of_one_an_object(
     both = json.loads(xirecipe("run", "tiny.yaml", "other.yaml", "--json").out)
     assert [(record["recipe"], record["ok"]) for record in both] == [("tiny-swh", True), ("other-swh", True)]
     assert not any(stage["made"] for stage in both[0]["stages"])
+
+
+def test_running_to_a_stage_that_the_recipe_does_not_ask_for_is_the_users_mistake(folder: Folder) -> None:
+    ran = xirecipe("run", "tiny.yaml", "--to", "polish")
+    assert ran.code == 1
+    assert "error[unknown-stage]: the recipe tiny-swh asks for no stage `polish`" in ran.err
+    assert not list(folder.root.glob("store/corpus-*"))
+
+
+def test_the_command_to_look_at_a_limited_run_is_one_that_preview_takes(folder: Folder) -> None:
+    limited = compile_recipe(folder.root / "tiny.yaml", limit=2)
+    assert command_line(limited, "preview") == "xirecipe preview tiny.yaml -n 2"
+    assert command_line(limited, "run") == "xirecipe run tiny.yaml --limit 2"

@@ -55,3 +55,8 @@ def test_rows_without_a_score_are_counted_and_left_out() -> None:
 def test_too_few_rows_give_no_number_rather_than_a_wrong_one() -> None:
     facts = measured(ROWS[:2], [3.0, 2.0])
     assert (facts["accuracy"], facts["auc"], facts["calibration_error"]) == (None, None, None)
+
+
+def test_a_score_that_is_no_number_counts_as_none() -> None:
+    facts = measured(ROWS, [float("nan") if i < 2 else FIT[row["level"]] for i, row in enumerate(ROWS)])
+    assert (facts["unscored"], facts["learned_from"], facts["accuracy"]) == (2, 58, 1.0)

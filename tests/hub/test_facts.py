@@ -10,7 +10,10 @@ from xirecipe.hub.facts import collect
 from xirecipe.hub.limits import derived_limits
 from xirecipe.hub.measure import spread
 from xirecipe.hub.provenance import resolved_yaml
+from xirecipe.recipe.generation import RatingSet
 from xirecipe.recipe.recipe import Recipe
+from xirecipe.stage import Stage
+from xirecipe.store import Manifest
 from xirecipe.yaml import parse
 
 from .conftest import Run
@@ -169,3 +172,13 @@ def test_a_decontamination_tells_its_evaluations_from_its_manifest_and_its_absen
     found = collect(*run.build()).decontamination
     assert found is not None
     assert (found.ngram_words, found.columns, found.evaluations) == (8, ("instruction",), (("bench", 80, 0),))
+
+
+def test_the_funnel_is_of_documents_and_a_rating_set_is_none(run: Run) -> None:
+    plan, store = run.build()
+    rating_set = Stage("rating_set", RatingSet(), plan.language)
+    artifact = store.artifact("rating_set", rating_set.fingerprint)
+    store.start(artifact)
+    artifact.write_manifest(Manifest("rating_set", rating_set.fingerprint, rating_set.payload, 4, 12, 12))
+    before = collect(plan, store).funnel
+    assert collect(replace(plan, stages=(*plan.stages[:3], rating_set, *plan.stages[3:])), store).funnel == before

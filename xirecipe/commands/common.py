@@ -54,5 +54,7 @@ def command_line(plan: Plan, verb: str) -> str:
     parts = ["xirecipe", verb, shown_name(plan.path)]
     parts += ["--profile", plan.profile] if plan.profile not in ("", "sample") else []
     parts += [part for override in plan.overrides for part in ("--set", override)]
-    parts += ["--limit", str(plan.limit)] if plan.limit is not None else []
+    # `preview` takes its number of documents as -n.
+    limit = "-n" if verb == "preview" else "--limit"
+    parts += [limit, str(plan.limit)] if plan.limit is not None else []
     return shlex.join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +21,11 @@ def measured(rows: Sequence[Row], scores: Sequence[float | None]) -> dict[str, A
     compared. `auc` is the chance that a top row scores above a bottom row; `calibration_error` the expected gap between
     confidence and accuracy, both 0..1. A value is None where the rows do not allow it.
     """
-    scored = [(row, float(score)) for row, score in zip(rows, scores, strict=True) if score is not None]
+    scored = [
+        (row, float(score))
+        for row, score in zip(rows, scores, strict=True)
+        if score is not None and math.isfinite(score)
+    ]
     learn = [(row["level"], score) for row, score in scored if row["part"] == "learn"]
     held_out = [(row["level"], score) for row, score in scored if row["part"] == "held_out"]
     facts: dict[str, Any] = {

@@ -11,6 +11,7 @@ from xirecipe.columns import StageKind
 from xirecipe.engines.judging import Judging
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.writing import candidates
+from xirecipe.models.requests import Request
 from xirecipe.questions import generate_requests, shown
 from xirecipe.recipe.generation import Generate, Refine
 from xirecipe.refining import best_candidates, best_drafts, is_flawed, round_facts
@@ -42,14 +43,20 @@ def run_refine(work: Work) -> Outcome:
     best = _exemplars(previous.data, chosen)
 
     tally = Tally()
-    flawed = [row for row in read(source) if is_flawed(row["document_id"], before, config)]
+    flawed = sum(is_flawed(row["document_id"], before, config) for row in read(source, ["document_id"]))
     first = writer.config.draws + (stage.round - 1) * config.draws
     draws = range(first, first + config.draws)
     prompted = [Exemplar(e.instruction, shown(writer, e.response)) for e in best]
-    asked_for = list(generate_requests(writer, flawed, draws=draws, added=prompted))
-    written = tally.ask(work, writer, (request for _, request in asked_for))
+
+    def asked_for() -> Iterator[tuple[Row, Request]]:
+        # Made twice: the prompts of a million documents would not fit into memory.
+        documents = (row for row in read(source) if is_flawed(row["document_id"], before, config))
+        return generate_requests(writer, documents, draws=draws, added=prompted)
+
+    written = tally.ask(work, writer, (request for _, request in asked_for()))
     copied = [exemplar.instruction for exemplar in prompted]
-    drafts = list(candidates(writer, asked_for, written, tally, round=stage.round, added=copied))
+    drafts = list(candidates(writer, asked_for(), written, tally, round=stage.round, added=copied))
+    redrafted = flawed * config.draws
 
     def everything() -> Iterator[Row]:
         return itertools.chain(read(previous.data), drafts)
@@ -65,11 +72,11 @@ def run_refine(work: Work) -> Outcome:
     twice = [(score, again[key]) for key, score in scores.items() if key in again]
     facts = {
         "round": stage.round,
-        "redrafted": len(asked_for),
+        "redrafted": redrafted,
         "exemplars": [row["document_id"] for row in chosen],
-        **round_facts(count(source), len(flawed), before, after, twice, config),
+        **round_facts(count(source), flawed, before, after, twice, config),
     }
-    return tally.outcome(rows_in, rows_in + len(asked_for), {"round": facts} | judging.facts(rated))
+    return tally.outcome(rows_in, rows_in + redrafted, {"round": facts} | judging.facts(rated))
 
 
 def _ancestor(stage: Stage, kind: StageKind) -> Stage:

@@ -39,7 +39,7 @@ SCORE_NAMES = {
 
 @dataclass(frozen=True)
 class StageFacts:
-    """One line of the funnel: asked = kept + dropped + failed, in rows."""
+    """One line of the documents' funnel: asked = kept + dropped + failed, in rows."""
 
     stage: str
     asked: int
@@ -201,7 +201,7 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         recipe_sha256=_sha256(provenance.resolved_yaml(recipe)),
         fingerprint=plan.stage("split").fingerprint,
         command=provenance.command(plan, recipe_file(plan)),
-        funnel=tuple(StageFacts(kind, m.asked, m.kept, m.dropped, m.failed) for kind, m in manifests.items()),
+        funnel=tuple(_line(manifests[stage.label]) for stage in plan.document_stages),
         splits=tuple(facts for split in SPLITS if (facts := _split(split, table)).rows),
         fields=tuple(
             FieldFacts(c.name, c.shown_type, c.meaning, c.stage, empty_ratio(table[c.source or "instruction"]))
@@ -226,6 +226,10 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         files=tuple(FileFacts(path, _sha256(text), text) for path, text in sorted(plan.files.items())),
         limit=plan.limit,
     )
+
+
+def _line(manifest: Manifest) -> StageFacts:
+    return StageFacts(manifest.label, manifest.asked, manifest.kept, manifest.dropped, manifest.failed)
 
 
 def _sha256(text: str) -> str:
