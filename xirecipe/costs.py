@@ -55,12 +55,13 @@ def cost_plan(plan: Plan, store: Store) -> list[StageCost]:
     rows_out: dict[str, int | None] = {}
     for stage in plan.stages:
         rows_in = rows_out[stage.inputs[0].fingerprint] if stage.inputs else _read(stage)
-        costs.append(_cost(plan, stage, rows_in, store))
+        costs.append(_cost(plan, stage, rows_in, rows_out, store))
         rows_out[stage.fingerprint] = costs[-1].rows_out
     return costs
 
 
-def _cost(plan: Plan, stage: Stage, rows_in: int | None, store: Store) -> StageCost:
+def _cost(plan: Plan, stage: Stage, rows_in: int | None, rows_out_of: dict[str, int | None], store: Store) -> StageCost:
+    """`rows_out_of` are the rows out of the stages before, by fingerprint."""
     artifact = store.artifact(stage.kind, stage.fingerprint)
     if artifact.done:
         manifest = artifact.manifest()
@@ -73,7 +74,7 @@ def _cost(plan: Plan, stage: Stage, rows_in: int | None, store: Store) -> StageC
         seconds = last.seconds * rows_in / last.rows_in
     line = StageCost(stage, "run", _why(stage, last), rows_in, rows_out, last is not None, seconds=seconds)
     if stage.kind == "refine":
-        return _round_cost(plan, line, last)
+        return _round_cost(plan, line, last, rows_out_of)
     return _model_cost(plan, line, last, store) if stage.model is not None else line
 
 
@@ -88,21 +89,21 @@ def _most_rows(stage: Stage) -> float:
             return 1.0
 
 
-def _round_cost(plan: Plan, line: StageCost, last: Manifest | None) -> StageCost:
+def _round_cost(plan: Plan, line: StageCost, last: Manifest | None, rows_out_of: dict[str, int | None]) -> StageCost:
     """A refining round's calls: measured, or as many as if every document were flawed and rated with new examples."""
     stage, config = line.stage, line.stage.config
     assert isinstance(config, Refine)
     writer, judge = stage.ancestor("generate"), stage.ancestor("judge")
     assert writer is not None
     assert judge is not None
-    if line.rows_in is None:
+    documents = rows_out_of[writer.inputs[0].fingerprint]
+    if line.rows_in is None or documents is None:
         return replace(line, rows_out=None, measured=False, calls=None, paid=None, tokens=None, dollars=None)
     if last and last.rows_in and last.calls + last.reused:
         calls = round(line.rows_in * (last.calls + last.reused) / last.rows_in)
         tokens = round(calls * (_tokens_each(last) or _guessed_tokens(writer)))
     else:
-        assert isinstance(writer.config, Generate)
-        written = round(line.rows_in / writer.config.draws) * config.draws
+        written = documents * config.draws
         rated = _expected_calls(judge, line.rows_in + written)
         calls = written + rated
         tokens = round(written * _guessed_tokens(writer) + rated * _guessed_tokens(judge))

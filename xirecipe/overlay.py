@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,28 +72,56 @@ class Tree:
 def lay(base: Tree, over: Tree) -> Tree:
     """`over` on top of `base`: mappings merge, everything else replaces."""
     result = Tree(copy.deepcopy(base.data), dict(base.keys), dict(base.values))
-    _merge(result, result.data, over, over.data, ())
+    _Laying(result, over).merge(result.data, over.data, ())
     return result
 
 
-def _merge(result: Tree, into: dict[str, Any], over: Tree, new: dict[str, Any], path: Path_) -> None:
-    for key, value in new.items():
-        here = (*path, key)
-        old = into.get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and not _other_kind(old, value):
+class _Laying:
+    """One tree being laid over another, with the places of both by what they stand in: a file may have 20,000."""
+
+    def __init__(self, result: Tree, over: Tree) -> None:
+        self._result, self._over = result, over
+        self._old, self._new = _by_owner(result), _by_owner(over)
+
+    def merge(self, into: dict[str, Any], new: dict[str, Any], path: Path_) -> None:
+        result, over = self._result, self._over
+        for key, value in new.items():
+            here = (*path, key)
+            old = into.get(key)
+            if isinstance(value, dict) and isinstance(old, dict) and not _other_kind(old, value):
+                for table, source in ((result.keys, over.keys), (result.values, over.values)):
+                    if here in source:
+                        table.setdefault(here, source[here])
+                self.merge(old, value, here)
+                continue
+            gone, come = list(_below(self._old, here)), list(_below(self._new, here))
             for table, source in ((result.keys, over.keys), (result.values, over.values)):
-                if here in source:
-                    table.setdefault(here, source[here])
-            _merge(result, old, over, value, here)
-            continue
-        for table, source in ((result.keys, over.keys), (result.values, over.values)):
-            for known in [p for p in table if p[: len(here)] == here]:
-                del table[known]
-            table.update({p: s for p, s in source.items() if p[: len(here)] == here})
-        if value is None and path in SLOTS:
-            into.pop(key, None)
-        else:
-            into[key] = copy.deepcopy(value)
+                for known in gone:
+                    table.pop(known, None)
+                table.update((place, source[place]) for place in come if place in source)
+            if value is None and path in SLOTS:
+                into.pop(key, None)
+            else:
+                into[key] = copy.deepcopy(value)
+
+
+def _by_owner(tree: Tree) -> dict[Path_, dict[Path_, None]]:
+    """Every path of a tree under the path that it stands in."""
+    found: dict[Path_, dict[Path_, None]] = {}
+    for path in (*tree.keys, *tree.values):
+        for end in range(len(path), 0, -1):
+            siblings = found.setdefault(path[: end - 1], {})
+            if path[:end] in siblings:
+                break
+            siblings[path[:end]] = None
+    return found
+
+
+def _below(owners: dict[Path_, dict[Path_, None]], path: Path_) -> Iterator[Path_]:
+    """The path itself and all that stands in it."""
+    yield path
+    for inner in owners.get(path, ()):
+        yield from _below(owners, inner)
 
 
 def _other_kind(old: dict[str, Any], new: dict[str, Any]) -> bool:

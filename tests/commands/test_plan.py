@@ -227,6 +227,8 @@ def test_the_rating_set_is_rated_in_every_pass_and_counted(folder: Folder) -> No
     # Three candidates and three rows for each of four pairs; a round may write a draft for each document as well.
     assert planned["judge"]["calls"] == 3 + 12
     assert planned["refine 1"]["calls"] == 3 + (3 + 3 + 12)
+    # The six candidates of the first round are of three documents all the same.
+    assert (planned["refine 2"]["rows_in"], planned["refine 2"]["rows_out"]) == (6, 9)
 
 
 def test_a_round_is_expected_to_cost_what_the_same_round_cost_also_where_its_answers_were_paid_for(

@@ -53,9 +53,9 @@ def test_documents_are_told_apart_by_what_happened_to_them() -> None:
     assert found.examples[2].after is None
 
 
-def test_the_order_of_rows_and_embeddings_make_no_difference() -> None:
-    old = [row("a"), row("b")]
-    assert compared(old, [row("b", embedding=[0.1]), row("a", embedding=[0.2])]).is_equal
+def test_order_embeddings_and_numbers_of_clusters_make_no_difference() -> None:
+    old = [row("a", cluster=1), row("b", cluster=2)]
+    assert compared(old, [row("b", embedding=[0.1], cluster=1), row("a", embedding=[0.2], cluster=2)]).is_equal
 
 
 def test_a_document_with_several_rows_is_a_bag_of_them() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from xirecipe.fingerprint import canonical
 from xirecipe.hub.measure import Spread, spread
+from xirecipe.hub.rows import RENUMBERED
 from xirecipe.tables import Row
 
 #: A pass over one side's rows, each with `document_id` where it has one.
@@ -22,8 +23,8 @@ Kind = Literal["changed", "came", "went"]
 SCORES = ("score", "rubric_score", "likelihood_gain", "similarity", "language_score")
 #: Texts whose lengths are compared, in characters.
 TEXTS = ("instruction", "response", "text")
-#: Columns that are no part of what a row says to a reader.
-_UNCOMPARED = frozenset({"embedding"})
+#: Columns that are no part of what a row says to a reader; a release's versions are not told apart by them either.
+_UNCOMPARED = RENUMBERED | {"embedding"}
 _DIGEST_BYTES = 12
 
 
