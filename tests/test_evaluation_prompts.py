@@ -112,3 +112,12 @@ def test_a_section_that_makes_no_sense_is_refused(folder: Folder, changes: dict[
     folder.recipe({"decontaminate": changes})
     ran = xirecipe("check", "tiny.yaml")
     assert (ran.code, f"error[{code}]" in ran.err) == (1, True)
+
+
+def test_an_evaluation_outside_the_recipe_folder_is_refused_unread(folder: Folder) -> None:
+    (folder.root.parent / "secret.jsonl").write_text("not json, and nobody else's to read\n", encoding="utf-8")
+    outside = {"format": "jsonl", "path": "../secret.jsonl", "license": "mit", "text_column": "prompt"}
+    folder.recipe({"decontaminate": {"evaluations": {"bench": outside}}})
+    said = report()
+    assert "error[escaping-path]: `path: ../secret.jsonl` leaves the recipe folder" in said
+    assert "nobody else's" not in said

@@ -136,7 +136,15 @@ def _decontamination(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     if recipe.decontaminate is None:
         return
     evaluations = recipe.decontaminate.evaluations
-    found = list(_files(evaluations, ("decontaminate", "evaluations"), "evaluation", loaded))
+    found: list[Diagnostic] = []
+    for name, source in evaluations.items():
+        if isinstance(source, FileSource):
+            try:
+                # What is read here is quoted: a stranger's recipe must not point at other people's files.
+                inside(loaded.root, source.path, loaded.span("decontaminate", "evaluations", name, "path"), "path")
+            except UserError as error:
+                found += error.diagnostics
+    found = found or list(_files(evaluations, ("decontaminate", "evaluations"), "evaluation", loaded))
     yield from found
     if not found:
         for source in evaluations.values():

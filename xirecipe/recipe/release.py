@@ -10,12 +10,12 @@ from xirecipe.recipe.base import PositiveInt, Ratio, Section
 class Paper(Section):
     """A work to cite."""
 
+    key: str = Field(pattern=r"^[A-Za-z][\w-]*$")
+    """BibTeX key."""
     title: str
     authors: tuple[str, ...] = Field(min_length=1, strict=False)
     year: int
     url: str
-    key: str = Field(pattern=r"^[A-Za-z][\w-]*$")
-    """BibTeX key."""
 
 
 class Card(Section):
