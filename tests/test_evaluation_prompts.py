@@ -118,6 +118,6 @@ def test_an_evaluation_outside_the_recipe_folder_is_refused_unread(folder: Folde
     (folder.root.parent / "secret.jsonl").write_text("not json, and nobody else's to read\n", encoding="utf-8")
     outside = {"format": "jsonl", "path": "../secret.jsonl", "license": "mit", "text_column": "prompt"}
     folder.recipe({"decontaminate": {"evaluations": {"bench": outside}}})
-    said = report()
+    said = xirecipe("check", "tiny.yaml").err
     assert "error[escaping-path]: `path: ../secret.jsonl` leaves the recipe folder" in said
     assert "nobody else's" not in said
