@@ -10,9 +10,11 @@ from xirecipe.refining import best_candidates, best_drafts, is_flawed, round_fac
 CONFIG = Refine(score="rubric", min_score=2.0, exemplars=2)
 
 
-def row(document: str, score: float | None, draw: int = 0, instruction: str | None = None) -> dict[str, Any]:
+def row(
+    document: str, score: float | None, draw: int = 0, instruction: str | None = None, chars: int = 100
+) -> dict[str, Any]:
     asked = instruction or f"Explain {document}, draw {draw}."
-    return {"document_id": document, "draw": draw, "instruction": asked, "rubric_score": score}
+    return {"document_id": document, "draw": draw, "instruction": asked, "rubric_score": score, "chars": chars}
 
 
 def test_each_documents_best_draft_counts_and_a_tie_goes_to_the_earlier_draw() -> None:
@@ -34,6 +36,11 @@ def test_the_best_become_exemplars_no_flawed_one_and_no_instruction_twice() -> N
             row("d", 1.0)]  # fmt: skip
     chosen = best_candidates(best_drafts(rows, CONFIG), CONFIG)
     assert [found["document_id"] for found in chosen] == ["b", "c"]
+
+
+def test_a_candidate_whose_text_is_long_becomes_no_exemplar() -> None:
+    best = best_drafts([row("a", 3.0, chars=1501), row("b", 2.0, chars=1500)], CONFIG)
+    assert [found["document_id"] for found in best_candidates(best, CONFIG)] == ["b"]
 
 
 def test_a_round_says_what_it_changed() -> None:

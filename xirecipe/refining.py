@@ -27,9 +27,13 @@ def best_drafts(rows: Iterable[Row], config: Refine) -> dict[str, Row]:
 
 
 def best_candidates(best: dict[str, Row], config: Refine) -> list[Row]:
-    """The candidates that become exemplars: the best of those that are not flawed, no instruction twice."""
+    """The candidates that become exemplars: the best of those that are not flawed, no instruction twice.
+
+    Rows carry `chars`, the length of their text, instead of the text.
+    """
     column = SCORE_COLUMNS[config.score]
-    fitting = [row for row in best.values() if row[column] >= config.min_score]
+    short = config.max_exemplar_chars
+    fitting = [row for row in best.values() if row[column] >= config.min_score and row["chars"] <= short]
     fitting.sort(key=lambda row: (-row[column], row["document_id"]))
     distinct: dict[str, Row] = {}
     for row in fitting:

@@ -15,6 +15,7 @@ from tests.builders import Folder, recipe_folder
 from tests.models.fake_server import FakeServer, prompt_of
 from xirecipe import tables
 from xirecipe.compile import compile_recipe
+from xirecipe.diagnostics import UserError
 from xirecipe.run import StageDone, run_plan
 from xirecipe.settings import Settings
 from xirecipe.store import Store
@@ -185,3 +186,17 @@ def test_a_failed_rating_of_a_round_is_a_failed_row_and_the_rows_add_up(project:
     assert refined.failed == {"judge.unparsable_rating": 1}
     assert refined.balanced
     assert json.loads(refined.to_json())["facts"]["round"]["documents"] == 3
+
+
+def test_a_judge_that_answers_nonsense_stops_the_run_before_more_is_paid(project: Project) -> None:
+    project.folder.json_lines(
+        "texts.jsonl",
+        ({"id": f"{name}-{n}", "text": f"{text} {n}."} for name, text in DOCUMENTS.items() for n in range(8)),
+    )
+    base = model(lambda instruction: 3)
+    project.server.answer = lambda body: "lovely" if prompt_of(body).startswith("RATE") else base(body)
+    with pytest.raises(UserError) as caught:
+        project.run()
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "unparsable-ratings"
+    assert diagnostic.message == "judge: 24 of 24 ratings name no level of the rubric"

@@ -203,7 +203,14 @@ FROZEN: dict[str, dict[str, Any]] = {
         "budget": {"calls": None, "tokens": None, "dollars": None},
         "rates": {},
     },
-    "Refine": {"rounds": 2, "score": "rubric", "draws": 1, "exemplars": 2, "min_changed_ratio": 0.02},
+    "Refine": {
+        "rounds": 2,
+        "score": "rubric",
+        "draws": 1,
+        "exemplars": 2,
+        "max_exemplar_chars": 1500,
+        "min_changed_ratio": 0.02,
+    },
     "Release": {
         "license_reason": None,
         "repository": None,

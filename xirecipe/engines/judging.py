@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked
 from xirecipe.engines.calibration import measured
 from xirecipe.engines.embeddings import BATCH, batches, similarities
@@ -33,6 +34,10 @@ def run_judge(work: Work) -> Outcome:
     tally.write(work, stage.columns)
     rows_in = count(source)
     return tally.outcome(rows_in, rows_in, judging.facts(asked))
+
+
+#: Ratings after which a share of unparsable ones says something.
+FEWEST_RATINGS = 20
 
 
 class Judging:
@@ -72,8 +77,20 @@ class Judging:
                 else:
                     self._tally.fail({**row, **scores}, *failure)
             done += len(batch)
+            self._refuse_nonsense()
             if self._config.similarity is not None:
                 self._work.report(Progress(done, total, "rows"))
+
+    def _refuse_nonsense(self) -> None:
+        """Raises UserError when too many ratings name no level: every row after them would be paid for nothing."""
+        parsed = self._parsed.total()
+        unparsable = self._parsed["unparsable"]
+        if parsed >= FEWEST_RATINGS and unparsable > self._work.settings.max_failed_ratio * parsed:
+            raise user_error(
+                "unparsable-ratings",
+                f"{self._work.stage.label}: {unparsable:,} of {parsed:,} ratings name no level of the rubric",
+                hint="look at the prompt, or take a model that follows it; XIRECIPE_MAX_FAILED_RATIO allows more",
+            )
 
     def _scored(
         self, rows: Sequence[Row], asked: Asked | None

@@ -87,8 +87,9 @@ def _ancestor(stage: Stage, kind: StageKind) -> Stage:
 
 
 def _without_texts(folder: Path, config: Refine) -> Iterator[Row]:
-    """Candidates in the columns that say which is best: a million documents' texts would not fit into memory."""
-    return read(folder, ["document_id", "draw", "instruction", SCORE_COLUMNS[config.score]])
+    """Candidates with the length of their text in place of it: a million texts would not fit into memory."""
+    for row in read(folder, ["document_id", "draw", "instruction", "text", SCORE_COLUMNS[config.score]]):
+        yield {**row, "chars": len(row.pop("text"))}
 
 
 def _scores(folder: Path, config: Refine) -> dict[tuple[str, int], float]:

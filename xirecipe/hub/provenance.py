@@ -82,6 +82,11 @@ def sources(plan: Plan, store: Store, released: dict[str, int]) -> tuple[SourceU
     seed, pairs = plan.recipe.exemplar_seed, plan.stage("generate").exemplars
     shown = f"sha256 {digest([[pair.instruction, pair.response] for pair in pairs])} of the pairs shown"
     found.append(SourceUse("exemplars", PurePosixPath(seed.path).name, shown, seed.license, "exemplars", len(pairs), 0))
+    rated = next((stage.exemplars for stage in plan.stages if stage.kind == "rating_set"), ())
+    if rated and plan.recipe.seed != seed:
+        pinned = f"sha256 {digest([[pair.id, pair.instruction, pair.response] for pair in rated])} of the pairs"
+        name = PurePosixPath(plan.recipe.seed.path).name
+        found.append(SourceUse("seed", name, pinned, plan.recipe.seed.license, "rating set", len(rated), 0))
     return tuple(found)
 
 

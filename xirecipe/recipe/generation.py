@@ -155,6 +155,9 @@ class Refine(Section):
     draws: PositiveInt = 1
     """New drafts of a flawed document in each round."""
     exemplars: int = Field(2, ge=0)
-    """Best candidates that join the prompts' exemplars, each of another document."""
+    """Best candidates that join the exemplars of the writer and, where its prompt sees examples, of the evaluator."""
+    max_exemplar_chars: PositiveInt = 1500
+    """Only candidates whose text has at most so many characters become exemplars: whole texts, as a cut one would teach
+    that a cut text fits, and few enough tokens for a prompt in any script."""
     min_changed_ratio: Ratio = 0.02
     """A round that gave fewer than this share of the documents another best draft is the last one."""
