@@ -31,7 +31,10 @@ from xirecipe.settings import Settings
 from xirecipe.store import Store
 
 RECIPES = REPOSITORY / "recipes"
-CODES = sorted(path.stem for path in (RECIPES / "languages").glob("*.yaml"))
+#: Languages with filter numbers. The others have names alone, for mixing recipes.
+CODES = sorted(
+    path.stem for path in (RECIPES / "languages").glob("*.yaml") if "filters" in yaml.read(path, path.name).data
+)
 #: Recipes by the language they make, of those that make one.
 RECIPE_OF = {
     code: path

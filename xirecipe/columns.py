@@ -11,13 +11,15 @@ from typing import Literal
 
 StageKind = Literal[
     "corpus", "dedup", "polish", "match", "generate", "rating_set", "judge", "refine", "decontaminate", "embed",
-    "cluster", "select", "messages", "split",
+    "cluster", "select", "messages", "split", "read", "translate", "mix",
 ]  # fmt: skip
-#: Every kind of stage, in the order in which a plan has them.
+#: Every kind of stage of a text recipe, in the order in which a plan has them.
 STAGES: tuple[StageKind, ...] = (
     "corpus", "dedup", "polish", "match", "generate", "rating_set", "judge", "refine", "decontaminate", "embed",
     "cluster", "select", "messages", "split",
 )  # fmt: skip
+#: The same of a mixing recipe.
+MIX_STAGES: tuple[StageKind, ...] = ("read", "translate", "mix", "split")
 #: Those that a plan has only when its recipe asks for them.
 OPTIONAL: frozenset[StageKind] = frozenset({"polish", "match", "rating_set", "refine", "decontaminate"})
 #: Those that every plan has.
@@ -64,6 +66,28 @@ COLUMNS: tuple[Column, ...] = (
     Column("split", "string", "split", "`train` or `test`"),
 )
 
+#: Of a mixing recipe. `document_id` is the origin row: what `trace` follows, and what keeps all its rows in one split.
+MIX_COLUMNS: tuple[Column, ...] = (
+    Column("document_id", "string", "read", "The origin row: its dataset, and its id there"),
+    Column("dataset", "string", "read", "The dataset's name in the recipe"),
+    Column("language", "string", "read", "The language of the row"),
+    Column("instruction", "string", "read", "The instruction, or the text where there is no response"),
+    Column("input", "string", "read", "What the instruction works on; empty where there is nothing"),
+    Column("response", "string", "read", "The response; empty where the dataset has none"),
+    Column("license", "string", "read", "Licence of the dataset"),
+    Column("made", "string", "read", "`written`: as the dataset has it; `translated`: by the recipe's model"),
+    Column("part", "string", "mix", "The part of the mix"),
+    Column("config", "string", "mix", "The config of the release"),
+    Column("shape", "string", "mix", "`monolingual`, `cross_lingual`, `translation` or `contrastive`"),
+    Column("direction", "string", "mix", "`en->x`, `x->en`, `x->x`, or `same` where both sides are in one language"),
+    Column("draw", "int64", "mix", "Which draw of the part gave the row, from 0"),
+    Column("instruction_language", "string", "mix", "The language of the instruction"),
+    Column("response_language", "string", "mix", "The language of the response"),
+    Column("turn", "string", "mix", "The instruction as its part's template writes it, without its input"),
+    Column("content", "string", "mix", "The user's turn: that, and the input"),
+    Column("split", "string", "split", "`train` or `test`"),
+)
+
 #: The rating set's own columns: its rows are no documents.
 RATING_COLUMNS: tuple[Column, ...] = (
     Column("pair_id", "string", "rating_set", "The seed pair whose instruction this is"),
@@ -92,6 +116,11 @@ def columns_before(stage: StageKind, present: Collection[StageKind] = ()) -> lis
 def columns_after(stage: StageKind, present: Collection[StageKind] = ()) -> list[Column]:
     """Columns that rows have when they leave `stage` of a plan with these optional stages."""
     return [c for c in _columns(present) if STAGES.index(c.stage) <= STAGES.index(stage)]
+
+
+def mix_columns_after(stage: StageKind) -> list[Column]:
+    """Columns that rows of a mixing recipe have when they leave `stage`."""
+    return [c for c in MIX_COLUMNS if MIX_STAGES.index(c.stage) <= MIX_STAGES.index(stage)]
 
 
 def _columns(present: Collection[StageKind]) -> list[Column]:

@@ -10,17 +10,24 @@ from pathlib import Path
 from xirecipe.diagnostics import Sources, UserError, user_error
 from xirecipe.fingerprint import digest, file_digest
 from xirecipe.lint import lint
+from xirecipe.lint_mixing import lint_mixing
 from xirecipe.load import Loaded, inside, load, with_origin
-from xirecipe.plan import Plan
-from xirecipe.recipe.corpus import FileSource, Source
+from xirecipe.plan import MixPlan, Plan
+from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.generation import Seed
+from xirecipe.recipe.language import Language
+from xirecipe.recipe.mix_recipe import MixRecipe
+from xirecipe.recipe.mixing import ENGLISH, FileVersion, HubVersion
+from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
 from xirecipe.stage import Pair, Stage
 from xirecipe.store import write_whole
 
 #: What is said of a file that cannot be hashed, by its role.
-_UNREADABLE = {"source": "unreadable-corpus", "evaluation": "unreadable-evaluation"}
+_UNREADABLE = {"source": "unreadable-corpus", "evaluation": "unreadable-evaluation", "version": "unreadable-dataset"}
+#: What is said of local files that are not here.
+_MISSING = ("missing-corpus", "missing-evaluation", "missing-dataset")
 
 
 class BrokenRecipe(UserError):
@@ -34,7 +41,7 @@ class BrokenRecipe(UserError):
 def check(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Loaded:
     """Load and lint one recipe under one profile; everything found is in `diagnostics`."""
     loaded = load(path, profile, overrides)
-    loaded.diagnostics += with_origin(lint(loaded), loaded)
+    loaded.diagnostics += with_origin([*lint(loaded), *lint_mixing(loaded)], loaded)
     return loaded
 
 
@@ -45,18 +52,71 @@ def compile_recipe(
     limit: int | None = None,
     hashes: Path | None = None,
     contents: Mapping[str, str] | None = None,
-) -> Plan:
+) -> Plan | MixPlan:
     """The plan of a recipe. `hashes` is a file that remembers content hashes by size and time of change.
 
-    `contents` are content hashes by `source:<name>` or `evaluation:<name>` that stand for local sources which are not
-    here, as in a recipe out of a release. Raises BrokenRecipe with every error.
+    `contents` are content hashes by `source:<name>`, `evaluation:<name>` or `version:<dataset>/<language>` that stand
+    for local files which are not here, as in a recipe out of a release. Raises BrokenRecipe with every error.
     """
     loaded = check(path, profile, overrides)
     if contents:
-        loaded.diagnostics = [d for d in loaded.diagnostics if d.code not in ("missing-corpus", "missing-evaluation")]
+        loaded.diagnostics = [d for d in loaded.diagnostics if d.code not in _MISSING]
     if any(d.severity == "error" for d in loaded.diagnostics) or not loaded.recipe or not loaded.language:
         raise BrokenRecipe(loaded)
-    recipe, language, root = loaded.recipe, loaded.language, loaded.root
+    if isinstance(loaded.recipe, MixRecipe):
+        return _mix_plan(loaded, loaded.recipe, loaded.language, limit, hashes, contents or {})
+    return _text_plan(loaded, loaded.recipe, loaded.language, limit, hashes, contents or {})
+
+
+def _mix_plan(
+    loaded: Loaded, recipe: MixRecipe, language: Language, limit: int | None, hashes: Path | None,
+    contents: Mapping[str, str],
+) -> MixPlan:  # fmt: skip
+    root, files = loaded.root, dict(loaded.files)
+    stages: list[Stage] = []
+    mixed: list[Stage] = []
+    for name in recipe.used_datasets:
+        dataset, translate = recipe.datasets[name], recipe.translate.get(name)
+        versions = {f"{name}/{code}": version for code, version in dataset.versions.items()}
+        content = _content("version", versions, root, hashes, contents)
+        stages.append(Stage("read", dataset, language, files=content, dataset=name, limit=limit, root=root))
+        if translate is not None:
+            files[translate.prompt] = inside(root, translate.prompt, None, "prompt").read_text(encoding="utf-8")
+            stages.append(
+                Stage(
+                    "translate", translate, language, (stages[-1],),
+                    prompts={translate.prompt: files[translate.prompt]}, model_name=translate.model,
+                    model=recipe.models[translate.model], dataset=name, root=root,
+                    languages={c: loaded.languages[c] for c in (translate.from_language, *translate.into)},
+                )
+            )  # fmt: skip
+        mixed.append(stages[-1])
+    used = {code for part in recipe.mix.chosen.values() for code in part.languages or recipe.languages_of(part.dataset)}
+    languages = {code: loaded.languages[code] for code in sorted(used)}
+    stages.append(
+        Stage(
+            "mix", recipe.mix, language, tuple(mixed), languages=languages, limit=limit, root=root,
+            answer_in={code: recipe.answer_in[code] for code in sorted({*used, ENGLISH}) if code in recipe.answer_in},
+        )
+    )  # fmt: skip
+    stages.append(Stage("split", recipe.split, language, (stages[-1],), root=root))
+    return MixPlan(
+        recipe, language, loaded.profile or "", root, loaded.path, tuple(stages), files, _evaluated_files(recipe, root),
+        loaded.overrides, limit, loaded.languages,
+    )  # fmt: skip
+
+
+def _evaluated_files(recipe: MixRecipe, root: Path) -> dict[str, bytes]:
+    """Sets of prompts to evaluate with, which travel with a release."""
+    names = recipe.evaluate.prompt_sets.values()
+    return {name: inside(root, name, None, "prompt_sets").read_bytes() for name in names}
+
+
+def _text_plan(
+    loaded: Loaded, recipe: Recipe, language: Language, limit: int | None, hashes: Path | None,
+    contents: Mapping[str, str],
+) -> Plan:  # fmt: skip
+    root = loaded.root
     files = dict(loaded.files)
     attachments: dict[str, bytes] = {}
 
@@ -88,7 +148,7 @@ def compile_recipe(
         attachments[name] = inside(root, name, None, "file").read_bytes()
     exemplars = choose(pairs(recipe.exemplar_seed), recipe.generate.exemplars)
 
-    content = _content("source", recipe.corpus.sources, root, hashes, contents or {})
+    content = _content("source", recipe.corpus.sources, root, hashes, contents)
     stages = [stage("corpus", recipe.corpus, files=content, limit=limit)]
     stages.append(stage("dedup", recipe.dedup, stages[-1]))
     if recipe.polish is not None:
@@ -110,7 +170,7 @@ def compile_recipe(
         for number in range(1, recipe.refine.rounds + 1):
             stages.append(stage("refine", recipe.refine, stages[-1], round=number))
     if recipe.decontaminate is not None:
-        content = _content("evaluation", recipe.decontaminate.evaluations, root, hashes, contents or {})
+        content = _content("evaluation", recipe.decontaminate.evaluations, root, hashes, contents)
         stages.append(stage("decontaminate", recipe.decontaminate, stages[-1], files=content))
     stages.append(stage("embed", recipe.embed, stages[-1]))
     stages.append(stage("cluster", recipe.cluster, stages[-1]))
@@ -118,13 +178,14 @@ def compile_recipe(
     stages.append(stage("messages", recipe.messages, stages[-1]))
     stages.append(stage("split", recipe.split, stages[-1]))
     return Plan(
-        recipe, language, loaded.profile or "", root, path, tuple(stages), files, attachments, tuple(overrides), limit
-    )
+        recipe, language, loaded.profile or "", root, loaded.path, tuple(stages), files, attachments, loaded.overrides,
+        limit,
+    )  # fmt: skip
 
 
 def _content(
-    role: str, sources: Mapping[str, Source], root: Path, hashes: Path | None,
-    contents: Mapping[str, str],
+    role: str, sources: Mapping[str, FileSource | HubSource | FileVersion | HubVersion], root: Path,
+    hashes: Path | None, contents: Mapping[str, str],
 ) -> dict[str, str]:  # fmt: skip
     """sha256 of each file source's content, by `<role>:<name>`. A folder's is over its files' names and hashes."""
     known = _remembered(hashes)
@@ -138,7 +199,7 @@ def _content(
 
     found: dict[str, str] = {}
     for name, source in sources.items():
-        if isinstance(source, FileSource):
+        if isinstance(source, FileSource | FileVersion):
             path = root / source.path
             if f"{role}:{name}" in contents and not path.exists():
                 found[f"{role}:{name}"] = contents[f"{role}:{name}"]

@@ -16,11 +16,12 @@ from xirecipe.diagnostics import UserError, shortened
 from xirecipe.fingerprint import differences
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request, model_identity
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.questions import generate_requests, judge_requests
 from xirecipe.rating import LEVELS, blank, examples
-from xirecipe.recipe.corpus import Corpus, FileSource
+from xirecipe.recipe.corpus import Corpus, FileSource, HubSource, Source
 from xirecipe.recipe.generation import Generate, Judge, RatingSet, Refine
+from xirecipe.recipe.mixing import Dataset, FileVersion, Translate, Version
 from xirecipe.recipe.models import Rates
 from xirecipe.seed import CHARS_PER_TOKEN
 from xirecipe.source_files import source_files
@@ -48,19 +49,28 @@ class StageCost:
     seconds: float | None = None
 
 
-def cost_plan(plan: Plan, store: Store) -> list[StageCost]:
+def cost_plan(plan: AnyPlan, store: Store) -> list[StageCost]:
     """Costs of every stage, in order. Reads manifests, the completion log and finished rows; nothing else."""
     store.check_layout()
     costs: list[StageCost] = []
     rows_out: dict[str, int | None] = {}
     for stage in plan.stages:
-        rows_in = rows_out[stage.inputs[0].fingerprint] if stage.inputs else _read(stage)
+        given = [rows_out[each.fingerprint] for each in stage.feeding]
+        rows_in = _read(stage) if not given else _sum(given)
         costs.append(_cost(plan, stage, rows_in, rows_out, store))
         rows_out[stage.fingerprint] = costs[-1].rows_out
     return costs
 
 
-def _cost(plan: Plan, stage: Stage, rows_in: int | None, rows_out_of: dict[str, int | None], store: Store) -> StageCost:
+def _sum(numbers: list[int | None]) -> int | None:
+    """None where one of them is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def _cost(
+    plan: AnyPlan, stage: Stage, rows_in: int | None, rows_out_of: dict[str, int | None], store: Store
+) -> StageCost:
     """`rows_out_of` are the rows out of the stages before, by fingerprint."""
     artifact = store.artifact(stage.kind, stage.fingerprint)
     if artifact.done:
@@ -68,7 +78,8 @@ def _cost(plan: Plan, stage: Stage, rows_in: int | None, rows_out_of: dict[str, 
         return StageCost(stage, "done", "", manifest.rows_in, manifest.kept, True, seconds=0.0)
     last = _last(plan, stage, store)
     rate = last.kept / last.rows_in if last and last.rows_in else _most_rows(stage)
-    rows_out = None if rows_in is None else round(rows_in * rate)
+    # What a mix draws does not grow with what there is to draw from.
+    rows_out = None if rows_in is None or stage.kind == "mix" else round(rows_in * rate)
     seconds = None
     if last and last.rows_in and rows_in is not None and not last.calls:
         seconds = last.seconds * rows_in / last.rows_in
@@ -85,11 +96,15 @@ def _most_rows(stage: Stage) -> float:
             return float(draws)
         case RatingSet():
             return float(len(LEVELS))
+        case Translate(into=into):
+            dataset = stage.inputs[0].config
+            assert isinstance(dataset, Dataset)
+            return 1.0 + len(into) / len(dataset.versions)
         case _:
             return 1.0
 
 
-def _round_cost(plan: Plan, line: StageCost, last: Manifest | None, rows_out_of: dict[str, int | None]) -> StageCost:
+def _round_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, rows_out_of: dict[str, int | None]) -> StageCost:
     """A refining round's calls: measured, or as many as if every document were flawed and rated with new examples."""
     stage, config = line.stage, line.stage.config
     assert isinstance(config, Refine)
@@ -113,7 +128,7 @@ def _round_cost(plan: Plan, line: StageCost, last: Manifest | None, rows_out_of:
     return replace(line, calls=calls, paid=None, tokens=tokens, dollars=dollars)
 
 
-def _dollars(plan: Plan, stage: Stage, tokens: int) -> float | None:
+def _dollars(plan: AnyPlan, stage: Stage, tokens: int) -> float | None:
     """None where the model has no declared rates; an embedded model costs nothing."""
     assert stage.model is not None
     assert stage.model_name is not None
@@ -126,7 +141,7 @@ def _dollars(plan: Plan, stage: Stage, tokens: int) -> float | None:
     return tokens * dearer / 1e6
 
 
-def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store) -> StageCost:
+def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: Store) -> StageCost:
     stage = line.stage
     assert stage.model is not None
     assert stage.model_name is not None
@@ -166,7 +181,12 @@ def _model_cost(plan: Plan, line: StageCost, last: Manifest | None, store: Store
 
 
 def _exact_requests(stage: Stage, store: Store) -> dict[str, Request] | None:
-    """Every request of the stage by key, when its input rows exist; None when they do not."""
+    """Every request of the stage by key, when its input rows exist; None when they do not.
+
+    None for a translation as well: what is translated back hangs on the answers.
+    """
+    if isinstance(stage.config, Translate):
+        return None
     sources = [store.artifact(given.kind, given.fingerprint) for given in stage.inputs]
     if not all(source.done for source in sources):
         return None
@@ -194,6 +214,13 @@ def _expected_calls(stage: Stage, rows_in: int) -> int:
             # p(text) alone is asked once a document; with several draws that is less than once a candidate.
             rated = sum(len(LEVELS) * len(given.exemplars) for given in stage.inputs if given.kind == "rating_set")
             return (rows_in + rated) * ((rubric is not None) + 2 * (likelihood is not None))
+        case Translate(into=into, round_trip=round_trip):
+            dataset = stage.inputs[0].config
+            assert isinstance(dataset, Dataset)
+            columns = dataset.columns
+            fields = sum(name is not None for name in (columns.instruction, columns.input, columns.response))
+            there_and_back = 1 if round_trip is None else 2
+            return round(rows_in / len(dataset.versions)) * len(into) * fields * there_and_back
         case _:
             return 0
 
@@ -205,7 +232,7 @@ def _tokens_each(last: Manifest | None) -> float | None:
 def _guessed_tokens(stage: Stage) -> float:
     prompt = sum(len(text) for text in stage.prompts.values())
     exemplars = sum(len(p.instruction) + len(p.response) for p in stage.exemplars)
-    completion = stage.config.sampling.max_tokens if isinstance(stage.config, Generate) else 1
+    completion = stage.config.sampling.max_tokens if isinstance(stage.config, Generate | Translate) else 1
     return (prompt + exemplars + 1_000) / CHARS_PER_TOKEN + completion
 
 
@@ -213,10 +240,10 @@ def _read(stage: Stage) -> int | None:
     """What a first stage reads: seed pairs, or documents where that can be known by looking at local files."""
     if stage.kind == "rating_set":
         return len(stage.exemplars)
-    assert isinstance(stage.config, Corpus)
+    assert isinstance(stage.config, Corpus | Dataset)
     total = 0
-    for source in stage.config.sources.values():
-        if isinstance(source, FileSource):
+    for source in _sources(stage.config):
+        if isinstance(source, FileSource | FileVersion):
             for file in source_files(stage.root, source):
                 if source.format == "parquet":
                     try:
@@ -229,14 +256,18 @@ def _read(stage: Stage) -> int | None:
                 else:
                     with file.open("rb") as lines:
                         total += sum(1 for line in lines if line.strip()) - (source.format == "csv")
-        elif source.documents is None:
-            return stage.limit
-        else:
+        elif isinstance(source, HubSource) and source.documents is not None:
             total += source.documents
+        else:
+            return stage.limit
     return total if stage.limit is None else min(total, stage.limit)
 
 
-def _last(plan: Plan, stage: Stage, store: Store) -> Manifest | None:
+def _sources(config: Corpus | Dataset) -> list[Source | Version]:
+    return [*(config.sources if isinstance(config, Corpus) else config.versions).values()]
+
+
+def _last(plan: AnyPlan, stage: Stage, store: Store) -> Manifest | None:
     """The newest manifest of this stage (a round's of that round), of this recipe where there is one."""
     manifests = []
     for artifact in store.artifacts(stage.kind):
@@ -256,11 +287,11 @@ def reason(kind: StageKind, before: dict[str, Any], after: dict[str, Any]) -> st
     """What differs between two payloads of a stage: the keys with their old and new values, or the stage before."""
     changes = differences(before, after)
     own = [c for c in changes if not c[0].startswith("inputs.")]
-    files = [c for c in changes if c[0].startswith("inputs.source:")]
+    files = [path.partition(":")[2] for path, _, _ in changes if path.startswith(("inputs.source:", "inputs.version:"))]
     if own:
         return "; ".join(_change(kind, path, old, new) for path, old, new in own)
     if files:
-        return ", ".join(f"{path.removeprefix('inputs.source:')}: other content" for path, _, _ in files)
+        return ", ".join(f"{name}: other content" for name in files)
     if changes:
         return ", ".join(path.removeprefix("inputs.") for path, _, _ in changes) + " changed"
     return "its artifact is gone"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.recipe import Recipe
 
 #: In words, for what has no identifier on the Hub.
@@ -95,8 +96,11 @@ class Conflict:
     hint: str
 
 
-def inputs(recipe: Recipe) -> Iterator[Input]:
-    """Sources, seed pairs and models with their licences, in the recipe's order."""
+def inputs(recipe: Recipe | MixRecipe) -> Iterator[Input]:
+    """Sources, datasets, seed pairs and models with their licences, in the recipe's order."""
+    if isinstance(recipe, MixRecipe):
+        yield from _mixed(recipe)
+        return
     for name, source in recipe.corpus.sources.items():
         yield Input(("corpus", "sources", name, "license"), source.license, "texts")
     for name, model in recipe.models.items():
@@ -106,7 +110,20 @@ def inputs(recipe: Recipe) -> Iterator[Input]:
         yield Input(("generate", "exemplars", "seed", "license"), recipe.generate.exemplars.seed.license, "texts")
 
 
-def conflicts(recipe: Recipe) -> Iterator[Conflict]:
+def _mixed(recipe: MixRecipe) -> Iterator[Input]:
+    """Of the datasets that the chosen parts draw from, and of the models that translate them."""
+    for name in recipe.used_datasets:
+        dataset = recipe.datasets[name]
+        yield Input(("datasets", name, "license"), dataset.license, "texts")
+        for code, version in dataset.versions.items():
+            if version.license is not None:
+                yield Input(("datasets", name, "versions", code, "license"), version.license, "texts")
+        model = recipe.translate[name].model if name in recipe.translate else None
+        if model in recipe.models:
+            yield Input(("models", model, "license"), recipe.models[model].license, "model")
+
+
+def conflicts(recipe: Recipe | MixRecipe) -> Iterator[Conflict]:
     """Where the licence of the result does not fit those of what it is made from.
 
     Share-alike binds texts that go into rows; what a model writes is no adaptation of its weights, so of models count

@@ -13,6 +13,7 @@ from xirecipe.licences import conflicts
 from xirecipe.load import Loaded, inside, shown_name
 from xirecipe.recipe.corpus import FileSource, HubSource, Source
 from xirecipe.recipe.generation import Exemplars, Seed
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
@@ -26,7 +27,7 @@ Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
 MIN_RATED_PAIRS = 4
 #: Of a rating set; `rating.LEVELS` names them, but reads rows, which takes too long to load for a check.
 RATED_LEVELS = 3
-_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 def lint(loaded: Loaded) -> list[Diagnostic]:
@@ -35,7 +36,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
     A rule whose sections could not be read is left out: they have errors of their own.
     """
     recipe = loaded.recipe
-    if recipe is None:
+    if not isinstance(recipe, Recipe):
         return []
     rules: tuple[tuple[Rule, set[str]], ...] = (
         (_models, {"models", "generate", "judge", "rates"}),
@@ -48,7 +49,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (lint_prompts.messages, {"messages"}),
         (_budget, {"budget", "rates", "models", "generate", "judge"}),
         (_pins, {"corpus", "models"}),
-        (_licences, {"corpus", "models", "seed", "generate", "release"}),
+        (licences, {"corpus", "models", "seed", "generate", "release"}),
     )
     there = recipe.model_fields_set | (type(recipe).model_fields.keys() & vars(recipe).keys())
     return [found for rule, needed in rules if needed <= there for found in rule(recipe, loaded)]
@@ -221,13 +222,13 @@ def _pins(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         if model.engine == "vllm" or (isinstance(model, EmbeddedModel) and model.repository)
     ]
     for path, revision in pins:
-        if not _COMMIT.match(revision):
+        if not COMMIT.match(revision):
             message = f"`{revision}` is not a commit hash; what it names can change"
             hint = "use the 40 hexadecimal digits from the repository's history"
             yield Diagnostic("unpinned", message, loaded.span(*path), hint, severity="warning")
 
 
-def _licences(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+def licences(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
     for found in conflicts(recipe):
         place = loaded.span(*found.input.path)
         if found.severity == "warning":

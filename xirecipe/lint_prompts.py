@@ -9,6 +9,7 @@ from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, shor
 from xirecipe.load import Loaded, inside
 from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.stage import Exemplar, Rated
 from xirecipe.yaml import Path_
@@ -22,10 +23,12 @@ def prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         used.append(("judge.likelihood", ("judge", "likelihood", "prompt"), recipe.judge.likelihood.prompt))
     for stage, path, name in used:
         example, before = _example(stage, loaded), stage.partition(".")[0]
-        yield from _prompt(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded)
+        yield from prompt_problems(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded)
 
 
-def _prompt(name: str, span: Span, example: dict[str, object], unwritten: str, loaded: Loaded) -> Iterator[Diagnostic]:
+def prompt_problems(
+    name: str, span: Span, example: dict[str, object], unwritten: str, loaded: Loaded
+) -> Iterator[Diagnostic]:
     """What is wrong with the prompt `name`, tried on `example`, which has every variable that it may read."""
     try:
         file = inside(loaded.root, name, span, "prompt")
@@ -70,7 +73,7 @@ def _example(stage: str, loaded: Loaded) -> dict[str, object]:
     return {**row, "language": language, **shown.get(stage, {})}
 
 
-def evaluation(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+def evaluation(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
     config, written = recipe.evaluate, loaded.tree.part("models").data
     if config.model is not None and config.model not in written:
         message = f"`evaluate.model` names `{shortened(config.model)}`, which is not under `models`"
@@ -79,11 +82,11 @@ def evaluation(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     shown = {"prompt": "text", "answer_language": "name", "language": _example("judge", loaded)["language"]}
     if config.pairwise is not None:
         span, example = loaded.span("evaluate", "pairwise", "prompt"), {**shown, "first": "text", "second": "text"}
-        yield from _prompt(config.pairwise.prompt, span, example, "`evaluate.pairwise` does not show", loaded)
+        yield from prompt_problems(config.pairwise.prompt, span, example, "`evaluate.pairwise` does not show", loaded)
     if config.aspects is not None:
         names = config.aspects.names
         span, example = loaded.span("evaluate", "aspects", "prompt"), {**shown, "answer": "text", "aspects": names}
-        yield from _prompt(config.aspects.prompt, span, example, "`evaluate.aspects` does not show", loaded)
+        yield from prompt_problems(config.aspects.prompt, span, example, "`evaluate.aspects` does not show", loaded)
     for name, file in config.prompt_sets.items():
         span = loaded.span("evaluate", "prompt_sets", name)
         try:

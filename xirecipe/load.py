@@ -16,6 +16,8 @@ from xirecipe import yaml
 from xirecipe.diagnostics import Diagnostic, Sources, Span, UserError, did_you_mean, shortened
 from xirecipe.overlay import Tree, lay
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.mix_recipe import MixRecipe
+from xirecipe.recipe.mixing import ENGLISH
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.schema_errors import diagnose, offending_path
 from xirecipe.yaml import Path_
@@ -41,8 +43,11 @@ class Loaded:
     tree: Tree
     sources: Sources
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    recipe: Recipe | None = None
+    recipe: Recipe | MixRecipe | None = None
     language: Language | None = None
+    """Of a mixing recipe: English."""
+    languages: dict[str, Language] = field(default_factory=dict)
+    """Of a mixing recipe: the facts of all its languages."""
     profiles: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
@@ -84,9 +89,14 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     for override in overrides:
         with _collecting(loaded):
             loaded.tree = lay(loaded.tree, _override(override))
-    with _collecting(loaded):
-        _add_language(loaded)
-    loaded.recipe, found = _validated(Recipe, loaded.tree, shown_name(path))
+    found: list[Diagnostic]
+    if "mix" in loaded.tree.data:
+        _add_languages(loaded)
+        loaded.recipe, found = _validated(MixRecipe, loaded.tree, shown_name(path))
+    else:
+        with _collecting(loaded):
+            _add_language(loaded)
+        loaded.recipe, found = _validated(Recipe, loaded.tree, shown_name(path))
     loaded.diagnostics += with_origin((d for d in found if complete or d.code != "missing-key"), loaded)
     return loaded
 
@@ -209,24 +219,48 @@ def _add_language(loaded: Loaded) -> None:
     code = loaded.tree.data.get("language")
     if not isinstance(code, str):
         return
+    loaded.language = _language(loaded, code, loaded.span("language"))
+    if loaded.language is None:
+        return
+    file = loaded.root / "languages" / f"{code}.yaml"
+    facts = Tree.of(yaml.read(file, shown_name(file))).part("filters").under("corpus", "filters")
+    loaded.tree = lay(facts, loaded.tree)
+
+
+def _add_languages(loaded: Loaded) -> None:
+    """The facts of English and of every language that a mixing recipe's datasets have or are translated into."""
+    named: dict[str, Span] = {}
+    for key, spot in (("datasets", "versions"), ("translate", "into")):
+        slots = loaded.tree.data.get(key)
+        for name, slot in slots.items() if isinstance(slots, dict) else ():
+            codes = slot.get(spot) if isinstance(slot, dict) else None
+            for index, code in enumerate(codes if isinstance(codes, dict | list) else ()):
+                if isinstance(code, str):
+                    at = loaded.key_span(key, name, spot, code) if isinstance(codes, dict) else None
+                    named.setdefault(code, at or loaded.span(key, name, spot, index))
+    for code, span in {ENGLISH: loaded.key_span("mix"), **named}.items():
+        with _collecting(loaded):
+            language = _language(loaded, code, span)
+            loaded.languages |= {code: language} if language else {}
+    loaded.language = loaded.languages.get(ENGLISH)
+
+
+def _language(loaded: Loaded, code: str, span: Span) -> Language | None:
+    """The facts in `languages/<code>.yaml`; None where they are wrong. Raises UserError where there is no such file."""
     folder = loaded.root / "languages"
     file = folder / f"{code}.yaml"
-    span = loaded.span("language")
     if not _CODE.fullmatch(code):
-        return
+        return None
     if not inside(loaded.root, f"languages/{code}.yaml", span, "language").is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))
         hint = did_you_mean(code, known) or f"write {shown_name(folder)}/<code>.yaml (see CONTRIBUTING.md)"
         raise UserError([Diagnostic("unknown-language", f"there is no language file for `{code}`", span, hint)])
-    loaded.language, found, sources = load_language(file)
+    language, found, sources = load_language(file)
     loaded.sources.texts |= sources.texts
     loaded.diagnostics += with_origin(found, loaded)
-    if loaded.language is None:
-        return
-    document = yaml.read(file, shown_name(file))
-    loaded.files[file.relative_to(loaded.root).as_posix()] = document.text
-    facts = Tree.of(document).part("filters").under("corpus", "filters")
-    loaded.tree = lay(facts, loaded.tree)
+    if language is not None:
+        loaded.files[file.relative_to(loaded.root).as_posix()] = yaml.read(file, shown_name(file)).text
+    return language
 
 
 def _validated(model: type[AnyModel], tree: Tree, file: str) -> tuple[AnyModel | None, list[Diagnostic]]:

@@ -14,7 +14,10 @@ from xirecipe.yaml import Document, Path_
 #: a Hub source mean nothing to a file.
 KIND_KEYS = ("format", "engine")
 #: Mappings of freely named slots, where `name: null` takes a slot away.
-SLOTS: tuple[Path_, ...] = (("corpus", "sources"), ("models",), ("rates",), ("decontaminate", "evaluations"))
+SLOTS: tuple[Path_, ...] = (
+    ("corpus", "sources"), ("models",), ("rates",), ("decontaminate", "evaluations"), ("datasets",), ("translate",),
+    ("mix", "parts"), ("mix", "choices"),
+)  # fmt: skip
 
 
 @dataclass

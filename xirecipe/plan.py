@@ -7,16 +7,18 @@ from pathlib import Path
 
 from xirecipe.columns import StageKind
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.stage import Stage
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The compiled form of a recipe. Made without network and without any engine."""
+class AnyPlan:
+    """The compiled form of a recipe of either kind. Made without network and without any engine."""
 
-    recipe: Recipe
+    recipe: Recipe | MixRecipe
     language: Language
+    """The language of a text recipe's responses; English for a mixing recipe."""
     profile: str
     root: Path
     """The recipe folder."""
@@ -36,11 +38,27 @@ class Plan:
         """The stages whose rows are documents and candidates; a rating set's are not."""
         return tuple(stage for stage in self.stages if stage.kind != "rating_set")
 
+    def stage(self, kind: StageKind) -> Stage:
+        """The last stage of a kind that every plan has."""
+        return next(stage for stage in reversed(self.stages) if stage.kind == kind)
+
+
+@dataclass(frozen=True)
+class Plan(AnyPlan):
+    """The plan of a text recipe: one language, texts that become responses."""
+
+    recipe: Recipe
+
     @property
     def rated(self) -> Stage:
         """The stage that gave the candidates their last scores."""
         return self.stage("refine" if self.recipe.refine else "judge")
 
-    def stage(self, kind: StageKind) -> Stage:
-        """The last stage of a kind that every plan has."""
-        return next(stage for stage in reversed(self.stages) if stage.kind == kind)
+
+@dataclass(frozen=True)
+class MixPlan(AnyPlan):
+    """The plan of a mixing recipe: datasets that become rows of several shapes."""
+
+    recipe: MixRecipe
+    languages: dict[str, Language] = field(default_factory=dict)
+    """Every language of the mix, by its code."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.models.requests import Request
 from xirecipe.prompts import TemplateError, render
 from xirecipe.recipe.generation import Generate, Judge
+from xirecipe.recipe.mixing import Translate
 from xirecipe.sentences import cut_at_sentence
 from xirecipe.stage import Exemplar, Rated, Stage
 from xirecipe.tables import Row
@@ -59,6 +61,51 @@ def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> di
         requests["given"] = Request("score", given, continuation=text)
         requests["alone"] = Request("score", alone, continuation=text)
     return requests
+
+
+#: The fields of a row that are translated, one request each.
+TRANSLATED = ("instruction", "input", "response")
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a request translates: a field of a row, into a language."""
+
+    name: str
+    language: str
+
+
+def translate_requests(stage: Stage, rows: Iterable[Row]) -> Iterator[tuple[Row, Field, Request]]:
+    """For each row and language the requests for its fields, together. Raises UserError for a prompt that fails."""
+    config = stage.config
+    assert isinstance(config, Translate)
+    for row in rows:
+        for code in config.into:
+            yield from _fields(stage, row, config.from_language, code)
+
+
+def back_requests(stage: Stage, rows: Iterable[Row]) -> Iterator[tuple[Row, Field, Request]]:
+    """The requests that translate rows back into the language they came from."""
+    assert isinstance(stage.config, Translate)
+    for row in rows:
+        yield from _fields(stage, row, row["language"], stage.config.from_language)
+
+
+def _fields(stage: Stage, row: Row, source: str, target: str) -> Iterator[tuple[Row, Field, Request]]:
+    config = stage.config
+    assert isinstance(config, Translate)
+    for name in TRANSLATED:
+        if row[name]:
+            values = {
+                "text": row[name],
+                "language": stage.languages[source],
+                "answer_language": stage.languages[target],
+            }
+            try:
+                prompt = render(stage.prompts[config.prompt], values)
+            except TemplateError as error:
+                raise user_error("bad-prompt", f"{config.prompt}: {error}") from None
+            yield row, Field(name, target), Request("complete", prompt, config.sampling)
 
 
 def _render(name: str, template: str, stage: Stage, variables: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import assert_never
 from xirecipe import __version__
 from xirecipe.columns import StageKind
 from xirecipe.diagnostics import did_you_mean, user_error
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
 from xirecipe.stage import Outcome, Progress, Stage, Work
@@ -36,7 +36,7 @@ class StageDone:
 
 
 def run_plan(
-    plan: Plan,
+    plan: AnyPlan,
     store: Store,
     settings: Settings,
     *,
@@ -73,7 +73,7 @@ def run_plan(
 
 
 def _make(
-    plan: Plan,
+    plan: AnyPlan,
     stage: Stage,
     artifact: Artifact,
     store: Store,
@@ -82,7 +82,7 @@ def _make(
     report: Callable[[Stage, Progress], None],
 ) -> Manifest:
     begun = time.monotonic()
-    inputs = {s.kind: store.artifact(s.kind, s.fingerprint) for s in stage.inputs}
+    inputs = {s.slot: store.artifact(s.kind, s.fingerprint) for s in stage.inputs}
     with explained(artifact.folder):
         # What was made from the rows that are made again is no longer true, last stage first: a kill in between leaves
         # nothing done that hangs on something undone.
@@ -169,6 +169,18 @@ def run_stage(work: Work) -> Outcome:
             from xirecipe.engines.arrow import run_split
 
             return run_split(work)
+        case "read":
+            from xirecipe.engines.instruction_data import run_read
+
+            return run_read(work)
+        case "translate":
+            from xirecipe.engines.translating import run_translate
+
+            return run_translate(work)
+        case "mix":
+            from xirecipe.engines.mixing import run_mix
+
+            return run_mix(work)
         case _:
             assert_never(kind)
 

@@ -23,6 +23,8 @@ _KINDS = {
     "tuple": "a list",
     "list": "a list",
 }
+#: What people call a model whose class has another name.
+_CALLED = {"MixRecipe": "mixing recipe"}
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -61,7 +63,7 @@ def _one(item: dict[str, Any], model: type[BaseModel], tree: Tree, file: str) ->
     parent = dotted(path[:-1])
     match kind:
         case "extra_forbidden":
-            owner = f"`{parent}`" if parent else f"a {model.__name__.lower()}"
+            owner = f"`{parent}`" if parent else f"a {_CALLED.get(model.__name__, model.__name__.lower())}"
             hint = did_you_mean(str(path[-1]), _fields_at(model, path[:-1], tree.data))
             return Diagnostic("unknown-key", f"`{path[-1]}` is not a key of {owner}", at_key, hint)
         case "missing":

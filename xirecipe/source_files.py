@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from xirecipe.recipe.corpus import FileSource
+from xirecipe.recipe.mixing import FileVersion
 
 #: What may stand behind the format's own ending; the reader decompresses by it.
 _COMPRESSION = ("", ".gz", ".zst")
 
 
-def source_files(root: Path, source: FileSource) -> list[Path]:
+def source_files(root: Path, source: FileSource | FileVersion) -> list[Path]:
     """The files of a source, sorted by their path: the one it names, or those of its format anywhere in its folder.
 
     Of a folder counts what is named `*.{format}`, also compressed (`web.jsonl.gz`); hidden files and what lies in

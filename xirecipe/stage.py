@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from xirecipe.columns import Column, StageKind, columns_after
+from xirecipe.columns import MIX_STAGES, Column, StageKind, columns_after, mix_columns_after
 from xirecipe.fingerprint import digest
 from xirecipe.recipe.corpus import Corpus, Dedup, Polish
 from xirecipe.recipe.decontamination import Decontaminate
 from xirecipe.recipe.generation import Exemplars, Generate, Judge, RatingSet, Refine
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.mixing import AnswerIn, Dataset, Mix, Translate
 from xirecipe.recipe.models import Model
 from xirecipe.recipe.selection import Cluster, Embed, Messages, Select, Split
 from xirecipe.settings import Settings
@@ -24,7 +25,8 @@ from xirecipe.store import Artifact, Store
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
     "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "generate": 2, "rating_set": 1, "judge": 2, "refine": 1,
-    "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1,
+    "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1, "translate": 1,
+    "mix": 1,
 }  # fmt: skip
 
 Config = (
@@ -42,6 +44,9 @@ Config = (
     | Select
     | Messages
     | Split
+    | Dataset
+    | Translate
+    | Mix
 )
 
 
@@ -86,6 +91,12 @@ class Stage:
     exemplars: tuple[Pair, ...] = ()
     model_name: str | None = None
     model: Model | None = None
+    dataset: str = ""
+    """The name of the dataset that a read or translate stage is for."""
+    languages: dict[str, Language] = field(default_factory=dict)
+    """Of a mixing recipe: the facts of every language that the stage writes or names."""
+    answer_in: dict[str, AnswerIn] = field(default_factory=dict)
+    """How prompts of a mix name the language to answer in, by the prompt's language."""
     round: int = 0
     """Of a refine stage, from 1."""
     limit: int | None = None
@@ -95,12 +106,20 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """What people call it: its kind, and which round it is."""
-        return f"{self.kind} {self.round}" if self.round else self.kind
+        """What people call it: its kind, and which round it is or which dataset it is for."""
+        which = self.round or self.dataset
+        return f"{self.kind} {which}" if which else self.kind
+
+    @property
+    def slot(self) -> str:
+        """Its name among the inputs of another stage: its kind, and its dataset, because a mix has several."""
+        return f"{self.kind} {self.dataset}" if self.dataset else self.kind
 
     @property
     def columns(self) -> list[Column]:
         """The columns of the rows it writes."""
+        if any(stage.kind in MIX_STAGES[:-1] for stage in self.lineage):
+            return mix_columns_after(self.kind)
         return columns_after(self.kind, {stage.kind for stage in self.lineage})
 
     @property
@@ -109,6 +128,11 @@ class Stage:
         yield self
         if self.inputs:
             yield from self.inputs[0].lineage
+
+    @property
+    def feeding(self) -> tuple[Stage, ...]:
+        """The inputs whose rows come in: all of a mix's, the first of every other's."""
+        return self.inputs if self.kind == "mix" else self.inputs[:1]
 
     @property
     def asks(self) -> bool:
@@ -150,6 +174,10 @@ class Stage:
                 identity["exemplars"] = [[p.id, p.instruction, p.response] for p in self.exemplars]
         if self.round:
             identity["round"] = self.round
+        if self.dataset:
+            # Rows name it.
+            identity["dataset"] = self.dataset
+        identity |= self._mixing
         if self.kind in ("generate", "judge", "messages"):
             # Whatever a prompt can read of it.
             identity["language"] = self.language.model_dump(mode="json", exclude={"filters", "sources", "lid_labels"})
@@ -157,8 +185,28 @@ class Stage:
             identity["prompts"] = list(self.prompts.values())
         if self.limit is not None:
             identity["limit"] = self.limit
-        inputs = {stage.kind: stage.fingerprint for stage in self.inputs} | self.files
+        inputs = {stage.slot: stage.fingerprint for stage in self.inputs} | self.files
         return {"stage": self.kind, "revision": REVISIONS[self.kind], "identity": identity, "inputs": inputs}
+
+    @property
+    def _mixing(self) -> dict[str, Any]:
+        """What else the rows of a mixing recipe hang on."""
+        shown = {"code", "name", "native_name", "hub_code", "direction"}
+        languages = {code: facts.model_dump(mode="json", include=shown) for code, facts in self.languages.items()}
+        match self.config:
+            case Dataset(versions=versions):
+                # Of rows with one id, the first read stays.
+                return {"order": list(versions)}
+            case Translate(into=into):
+                labels = {code: list(self.languages[code].lid_labels) for code in into}
+                return {"languages": languages, "lid_labels": labels}
+            case Mix(chosen=chosen):
+                parts = [[name, part.model_dump(mode="json", exclude_defaults=True)] for name, part in chosen.items()]
+                phrases = {code: phrase.model_dump(mode="json") for code, phrase in self.answer_in.items()}
+                turns = [list(part.turns) for part in chosen.values()]
+                return {"parts": parts, "turns": turns, "languages": languages, "answer_in": phrases}
+            case _:
+                return {}
 
     @property
     def fingerprint(self) -> str:
@@ -176,6 +224,11 @@ _NO_IDENTITY: dict[type[BaseModel], Any] = {
     Generate: {"model", "prompt", "exemplars"},
     Decontaminate: {"evaluations": {"__all__": {"path", "license"}}},
     Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}},
+    # Its licences stand in the rows.
+    Dataset: {"versions": {"__all__": {"path"}}},
+    Translate: {"model", "prompt"},
+    # Parts that are not chosen make no row; those that are stand beside, in their order.
+    Mix: {"parts", "choices", "choice"},
 }
 
 
@@ -202,7 +255,8 @@ class Work:
     """
 
     stage: Stage
-    inputs: dict[StageKind, Artifact]
+    inputs: dict[str, Artifact]
+    """By the inputs' slots."""
     output: Artifact
     store: Store
     settings: Settings

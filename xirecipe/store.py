@@ -53,9 +53,10 @@ class Manifest:
 
     @property
     def label(self) -> str:
-        """What people call the stage: its kind, and which round it was."""
-        number = self.payload.get("identity", {}).get("round")
-        return f"{self.stage} {number}" if number else self.stage
+        """What people call the stage: its kind, and which round it was or which dataset it was for."""
+        identity = self.payload.get("identity", {})
+        which = identity.get("round") or identity.get("dataset")
+        return f"{self.stage} {which}" if which else self.stage
 
     @property
     def balanced(self) -> bool:

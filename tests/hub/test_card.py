@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from xirecipe.diagnostics import UserError
-from xirecipe.hub.card import _environment, cut, prose, quote, render_card
+from xirecipe.hub.card import environment, cut, prose, quote, render_card
 from xirecipe.markdown import code, fence, inline, visible
 
 from .conftest import Run
@@ -225,19 +225,19 @@ def test_a_long_value_is_cut_and_says_how_long_it_was() -> None:
 
 def test_a_name_that_a_template_does_not_get_is_an_error() -> None:
     with pytest.raises(UndefinedError):
-        _environment().from_string("{{ typo }}").render()
+        environment().from_string("{{ typo }}").render()
 
 
 def test_a_template_cannot_print_a_whole_list_or_reach_into_python() -> None:
     with pytest.raises(TypeError):
-        _environment().from_string("{{ values }}").render(values=[1])
+        environment().from_string("{{ values }}").render(values=[1])
     with pytest.raises(Exception, match="unsafe"):
-        _environment().from_string("{{ value.__class__.__mro__ }}").render(value="x")
+        environment().from_string("{{ value.__class__.__mro__ }}").render(value="x")
 
 
 def test_a_value_is_escaped_by_default_and_a_safe_one_is_left_alone() -> None:
-    assert _environment().from_string("{{ value }}").render(value="<a|b>") == "&lt;a\\|b&gt;"
-    assert _environment().from_string("{{ value }}").render(value=Markup("<br>")) == "<br>"
+    assert environment().from_string("{{ value }}").render(value="<a|b>") == "&lt;a\\|b&gt;"
+    assert environment().from_string("{{ value }}").render(value=Markup("<br>")) == "<br>"
 
 
 def test_the_card_says_against_which_evaluations_the_rows_were_checked(run: Run) -> None:

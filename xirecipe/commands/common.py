@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xirecipe import settings as settings_module
-from xirecipe.columns import STAGES, StageKind
+from xirecipe.columns import MIX_STAGES, STAGES, StageKind
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import did_you_mean, user_error
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.settings import Settings
 from xirecipe.store import Store
 
@@ -21,7 +21,7 @@ from xirecipe.store import Store
 class Session:
     """A compiled recipe with the store and settings it runs in."""
 
-    plan: Plan
+    plan: AnyPlan
     store: Store
     settings: Settings
 
@@ -41,13 +41,13 @@ def said(text: str) -> None:
 
 
 def stage_kind(name: str) -> StageKind:
-    for kind in STAGES:
+    for kind in (*STAGES, *MIX_STAGES):
         if kind == name:
             return kind
-    raise user_error("unknown-stage", f"there is no stage `{name}`", hint=did_you_mean(name, STAGES))
+    raise user_error("unknown-stage", f"there is no stage `{name}`", hint=did_you_mean(name, (*STAGES, *MIX_STAGES)))
 
 
-def command_line(plan: Plan, verb: str) -> str:
+def command_line(plan: AnyPlan, verb: str) -> str:
     """The command a person types to do `verb` with this very plan."""
     from xirecipe.load import shown_name
 

@@ -27,6 +27,7 @@ from xirecipe.evaluating.results import Evaluation, Results, check_target, copy
 from xirecipe.load import Loaded, inside, load_language, shown_name
 from xirecipe.models.requests import model_identity
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import Model
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.settings import Settings
@@ -44,7 +45,7 @@ METRICS: dict[Metric, int] = {"pairwise": 2, "aspects": 1, "consistency": 1}
 class Session:
     """A recipe that was read, and where its evaluations go."""
 
-    recipe: Recipe
+    recipe: Recipe | MixRecipe
     language: Language
     profile: str
     root: Path

@@ -19,7 +19,7 @@ SHOWN_LINES = 40
 
 
 def run_card(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None) -> int:
-    from xirecipe.hub.card import render_card
+    from xirecipe.hub.content import render_card
 
     session = open_session(recipe, profile, overrides, limit)
     print(render_card(session.plan, session.store), end="")

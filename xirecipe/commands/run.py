@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
-from xirecipe.diagnostics import UserError, render_text
+from xirecipe.diagnostics import UserError, did_you_mean, render_text, user_error
 from xirecipe.hub.current import is_current
 from xirecipe.run import StageDone, run_plan
 from xirecipe.store import explained
@@ -30,6 +30,11 @@ def run_run(
     """0; with several recipes 1 when one of them failed: the others run all the same, and a last table says which."""
     last = stage_kind(to) if to else None
     sessions = _opened(recipes, profile, overrides, limit)
+    for plan in (session.plan for session in sessions):
+        kinds = list(dict.fromkeys(stage.kind for stage in plan.stages))
+        if last is not None and last not in kinds:
+            message = f"{plan.recipe.name} has no stage `{last}`"
+            raise user_error("unknown-stage", message, hint=did_you_mean(last, kinds))
     if len(sessions) == 1:
         walked, folder = _run(sessions[0], last, retry_failed)
         if as_json:
@@ -105,8 +110,9 @@ def _print_all(finished: Sequence[tuple[Session, list[StageDone] | None, Path | 
             lines.add_row(name, "", "", "", "", duration(seconds), "failed, see above")
             continue
         manifests = [done.manifest for done in walked]
+        read = sum(m.rows_in for m in manifests if m.stage in ("corpus", "read"))
         lines.add_row(
-            name, f"{manifests[0].rows_in:,}", f"{manifests[-1].kept:,}", f"{sum(m.calls for m in manifests):,}",
+            name, f"{read:,}", f"{manifests[-1].kept:,}", f"{sum(m.calls for m in manifests):,}",
             f"{sum(m.reused for m in manifests):,}", duration(seconds), "" if any(d.made for d in walked) else "done",
         )  # fmt: skip
     out.print(lines)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
 
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
 from xirecipe.load import shown_name
 from xirecipe.overlay import SLOTS
-from xirecipe.recipe import Language, Recipe
+from xirecipe.recipe import Language, MixRecipe, Recipe
 from xirecipe.store import Manifest
 from xirecipe.yaml import Path_
 
@@ -50,8 +51,11 @@ def schemas() -> dict[str, str]:
 
 
 def _recipe_file() -> dict[str, Any]:
-    """A recipe as people write it: `extends` and `profiles` are there, and anything may come from a base."""
-    schema: dict[str, Any] = _partial(Recipe.model_json_schema())
+    """A recipe as people write it: `extends` and `profiles` are there, and anything may come from a base.
+
+    Of either kind: whether a key belongs beside the others, `xirecipe check` says.
+    """
+    schema: dict[str, Any] = _partial(_both_kinds())
     for place in SLOTS:
         slots = _at(schema, place)
         # Names that must look a certain way have their slots under a pattern.
@@ -69,6 +73,14 @@ def _recipe_file() -> dict[str, Any]:
         },
     }
     return schema
+
+
+def _both_kinds() -> dict[str, Any]:
+    """The keys of text recipes and of mixing recipes in one schema."""
+    _, shared = models_json_schema([(Recipe, "validation"), (MixRecipe, "validation")])
+    text, mix = (shared["$defs"].pop(kind.__name__) for kind in (Recipe, MixRecipe))
+    # A key that both have allows a text recipe no less than a mixing recipe.
+    return {**text, "$defs": shared["$defs"], "properties": {**mix["properties"], **text["properties"]}}
 
 
 def _partial(schema: Any) -> Any:

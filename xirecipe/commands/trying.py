@@ -11,6 +11,7 @@ from xirecipe import tables
 from xirecipe.commands.common import Session, command_line, open_session
 from xirecipe.commands.rows import artifact_of, print_row, rejected, shown
 from xirecipe.diagnostics import user_error
+from xirecipe.recipe.recipe import Recipe
 from xirecipe.selecting import select_rows
 from xirecipe.tables import Row
 from xirecipe.terminal import console
@@ -22,6 +23,10 @@ def run_try(
 ) -> int:  # fmt: skip
     """Other thresholds over stored scores: `select` is decided again in memory; a filter's drops are compared."""
     other = open_session(recipe, profile, [*overrides, *tries], limit)
+    recipes = session.plan.recipe, other.plan.recipe
+    if not isinstance(recipes[0], Recipe) or not isinstance(recipes[1], Recipe):
+        message = "a mixing recipe has no thresholds to try on stored scores"
+        raise user_error("cannot-try", message, hint="`xirecipe run --set ...`: nothing is paid for twice")
     changed = [t for t in tries if not t.startswith(("select.", "corpus.filters."))]
     if changed:
         hint = "keys below `select` and `corpus.filters` can be tried; others need `xirecipe run --set ...`"
@@ -32,8 +37,8 @@ def run_try(
         if not source.done:
             raise user_error("not-run", "the scores are not there yet", hint=command_line(session.plan, "run"))
         rows = list(tables.read(source.data))
-        before = {_key(row): row for row in select_rows(rows, session.plan.recipe.select)[0]}
-        after = {_key(row): row for row in select_rows(rows, other.plan.recipe.select)[0]}
+        before = {_key(row): row for row in select_rows(rows, recipes[0].select)[0]}
+        after = {_key(row): row for row in select_rows(rows, recipes[1].select)[0]}
         result["select"] = {
             "rows_before": len(before),
             "rows_after": len(after),
@@ -43,7 +48,7 @@ def run_try(
     for text in tries:
         if text.startswith("corpus.filters."):
             key = text.removeprefix("corpus.filters.").partition("=")[0]
-            result[key] = _try_filter(session, key, _threshold(session, key), _threshold(other, key))
+            result[key] = _try_filter(session, key, _threshold(recipes[0], key), _threshold(recipes[1], key))
     if as_json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:
@@ -59,9 +64,9 @@ _MEASURED: dict[str, Callable[[Row], float]] = {
 }
 
 
-def _threshold(session: Session, key: str) -> float:
+def _threshold(recipe: Recipe, key: str) -> float:
     """The number at `corpus.filters.<key>`. Raises UserError where there is none to compare with."""
-    value: Any = session.plan.recipe.corpus.filters
+    value: Any = recipe.corpus.filters
     for part in key.split("."):
         value = getattr(value, part, None)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

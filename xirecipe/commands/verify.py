@@ -49,7 +49,7 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     "row-count", f"{stage.label}: {found:,} rows {name} on disk, {expected:,} in the manifest", at
                 )
-        previous = kept[stage.inputs[0].fingerprint] if stage.inputs else manifest.rows_in
+        previous = sum(kept[given.fingerprint] for given in stage.feeding) if stage.inputs else manifest.rows_in
         if manifest.rows_in != previous:
             yield Diagnostic(
                 "row-count", f"{stage.label}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at
@@ -71,10 +71,13 @@ def _release(session: Session) -> Iterator[Diagnostic]:
     disable_progress_bar()
     import tempfile
 
-    with tempfile.TemporaryDirectory() as cache:
-        loaded = load_dataset(str(folder), cache_dir=cache)
-        found = {name: len(split) for name, split in loaded.items()}
-    manifest = session.store.artifact("split", session.plan.stages[-1].fingerprint).manifest()
-    expected = {name: n for name, n in manifest.facts["splits"].items() if n}
-    if found != expected:
-        yield Diagnostic("row-count", f"load_dataset gives {found}, the manifest says {expected}", at)
+    expected: dict[str, dict[str, int]] = {}
+    for row in tables.read(session.store.artifact("split", session.plan.stages[-1].fingerprint).data, None):
+        splits = expected.setdefault(row.get("config", "default"), {})
+        splits[row["split"]] = splits.get(row["split"], 0) + 1
+    for config, wanted in expected.items():
+        with tempfile.TemporaryDirectory() as cache:
+            loaded = load_dataset(str(folder), config, cache_dir=cache)
+            found = {name: len(split) for name, split in loaded.items()}
+        if found != wanted:
+            yield Diagnostic("row-count", f"load_dataset gives {found} of {config}, the rows are {wanted}", at)

@@ -58,7 +58,8 @@ def run_split(work: Work) -> Outcome:
         sides[name] += 1
         return name
 
-    rows = ({**row, "split": side(row["document_id"])} for row in read(work.inputs["messages"].data))
+    source = work.inputs[work.stage.inputs[0].slot]
+    rows = ({**row, "split": side(row["document_id"])} for row in read(source.data))
     kept = write(work.output.data, rows, work.stage.columns)
     return Outcome(kept, kept, kept, facts={"splits": dict(sorted(sides.items()))})
 

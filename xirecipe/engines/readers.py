@@ -90,6 +90,8 @@ class Rows(BaseReader):
         self.data_folder = folder
         self.source_name = name
         self.url_key = source.url_column
+        self.keys: tuple[str, ...] = tuple(dict.fromkeys((self.text_key, self.id_key, self.url_key)))
+        """The columns that are read where a file names its columns."""
         self.files = files
         self.shards: tuple[Shard, ...] = ()
 
@@ -181,7 +183,7 @@ class CsvRows(Rows):
     def read_shard(self, shard: Shard) -> Iterator[tuple[int, Row]]:
         with self.opened(shard.file) as stream:
             for number, row in enumerate(_csv(stream), start=1):
-                wanted = {key: row.get(key) for key in (self.text_key, self.id_key, self.url_key)}
+                wanted = {key: row.get(key) for key in self.keys}
                 joined = " ".join(value for value in wanted.values() if value)
                 # Bytes that are no UTF-8 come out of the decoder as lone surrogates.
                 if any("\udc80" <= char <= "\udcff" for char in joined):
@@ -217,7 +219,7 @@ class ParquetRows(Rows):
         number = shard.line
         with self.opened(shard.file) as stream, pq.ParquetFile(stream) as parquet:
             there = set(parquet.schema_arrow.names)
-            columns = [key for key in dict.fromkeys((self.text_key, self.id_key, self.url_key)) if key in there]
+            columns = [key for key in self.keys if key in there]
             for batch in parquet.iter_batches(batch_size=1_000, row_groups=list(shard.row_groups), columns=columns):
                 for row in _rows(batch, shard.file, number):
                     yield number, row

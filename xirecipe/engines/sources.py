@@ -56,7 +56,7 @@ def opened(sources: dict[str, FileSource | HubSource], root: Path, limit: int | 
     readers: list[Rows] = []
     shards: list[Shard] = []
     for name, source in sources.items():
-        with _user_errors(name, source):
+        with user_errors(name, source):
             if isinstance(source, FileSource) and not (root / source.path).exists():
                 raise FileNotFoundError(root / source.path)
             done = sum(shard.rows for shard in shards)
@@ -90,7 +90,7 @@ def _cut(found: Rows, ordinal: int, left: int | None) -> Iterator[Shard]:
 
 
 @contextmanager
-def _user_errors(name: str, source: FileSource | HubSource) -> Iterator[None]:
+def user_errors(name: str, source: FileSource | HubSource) -> Iterator[None]:
     """Whatever keeps a source from being read, as the user's to mend."""
     where = f"source `{name}` ({_shown(source)})"
     try:

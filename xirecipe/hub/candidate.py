@@ -16,7 +16,7 @@ from xirecipe.hub.folder import write_release
 from xirecipe.hub.gates import Gate
 from xirecipe.hub.trees import FileChanges, LocalFile, local_tree
 from xirecipe.hub.versions import Version, check_step
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.store import Store
 
 #: What of an older version is looked at: its rows, its card, its changelog.
@@ -62,7 +62,7 @@ class Candidate:
 
 @contextmanager
 def candidate(
-    plan: Plan, store: Store, version: Version, previous: Version | None, old: Path | None
+    plan: AnyPlan, store: Store, version: Version, previous: Version | None, old: Path | None
 ) -> Iterator[Candidate]:
     """The tree of a finished plan. `old` is the tree of the version before, where there is one.
 
@@ -87,7 +87,7 @@ def _card_changes(old: Path | None, new: Path) -> tuple[str, ...]:
     return tuple(card_lines(text, (new / "README.md").read_text(encoding="utf-8")))
 
 
-def version_of(plan: Plan) -> Version:
+def version_of(plan: AnyPlan) -> Version:
     """The version a plan would be released as; `-dev` versions were refused before."""
     version = Version.parse(plan.recipe.version)
     if version is None:

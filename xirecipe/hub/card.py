@@ -16,6 +16,7 @@ from xirecipe.diagnostics import UserError
 from xirecipe.hub.facts import EXAMPLE_SEED, CardFacts, collect
 from xirecipe.hub.limits import derived_limits
 from xirecipe.hub.metadata import block, metadata, validate
+from xirecipe.hub.mix_facts import MixFacts
 from xirecipe.hub.rows import CONFIGS, ReleaseData, split_table, write_data
 from xirecipe.licences import obligations
 from xirecipe.markdown import NOT_RECORDED, code, fence, inline
@@ -49,7 +50,7 @@ def card_text(facts: CardFacts, data: ReleaseData) -> str:
     problems = validate(values, facts.recipe.release.license)
     if problems:
         raise UserError(problems)
-    body = _environment().get_template("dataset.md.j2").render(
+    body = environment().get_template("dataset.md.j2").render(
         facts=facts, recipe=facts.recipe, language=facts.language, data=data, configs=CONFIGS,
         limits=derived_limits(facts), citation=citation(facts), example_seed=EXAMPLE_SEED,
     )  # fmt: skip
@@ -57,7 +58,7 @@ def card_text(facts: CardFacts, data: ReleaseData) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Typed values only: what `_shown` does not know is an error, and what no one made safe is escaped."""
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(_templates()), undefined=StrictUndefined, autoescape=True, finalize=_shown,
@@ -152,7 +153,7 @@ def cited(paper: Paper) -> tuple[str, dict[str, str]]:
     return paper.key, fields
 
 
-def citation(facts: CardFacts) -> tuple[str, dict[str, str]]:
+def citation(facts: CardFacts | MixFacts) -> tuple[str, dict[str, str]]:
     """This version of the dataset as a BibTeX key and its fields; what is not recorded is left out."""
     recipe = facts.recipe
     fields = {"title": recipe.card.title, "version": recipe.version}

@@ -17,7 +17,9 @@ from xirecipe.fingerprint import file_digest
 from xirecipe.hub.current import MANIFEST
 from xirecipe.hub.diffing import layout
 from xirecipe.hub.rows import CONFIG, row_digest
-from xirecipe.recipe.corpus import FileSource
+from xirecipe.plan import MixPlan, Plan
+from xirecipe.recipe.corpus import FileSource, Source
+from xirecipe.recipe.mixing import FileVersion, Version
 from xirecipe.tables import Row
 
 
@@ -108,13 +110,24 @@ def replan(folder: Path, manifest: Mapping[str, Any]) -> Replanned | None:
         errors = [d.message for d in error.diagnostics if d.severity == "error"]
         return Replanned(folder / name, profile, problem="; ".join(errors[:3]))
     made = {(stage["stage"], stage["fingerprint"]) for stage in manifest["stages"]}
-    wanted = [(f"source:{name}", source) for name, source in plan.recipe.corpus.sources.items()]
-    if plan.recipe.decontaminate is not None:
-        wanted += [(f"evaluation:{name}", source) for name, source in plan.recipe.decontaminate.evaluations.items()]
+    wanted = _read_by(plan)
     missing = [
         (source.path, recorded.get(key, "not recorded"))
         for key, source in wanted
-        if isinstance(source, FileSource) and not (plan.root / source.path).exists()
+        if isinstance(source, FileSource | FileVersion) and not (plan.root / source.path).exists()
     ]
     differing = [stage.label for stage in plan.stages if (stage.kind, stage.fingerprint) not in made]
     return Replanned(folder / name, profile, len(plan.stages), tuple(missing), tuple(differing))
+
+
+def _read_by(plan: Plan | MixPlan) -> list[tuple[str, Source | Version]]:
+    """What a plan reads, by the name under which a manifest has its hash."""
+    if isinstance(plan, MixPlan):
+        datasets = ((name, plan.recipe.datasets[name]) for name in plan.recipe.used_datasets)
+        return [(f"version:{name}/{code}", v) for name, dataset in datasets for code, v in dataset.versions.items()]
+    found: list[tuple[str, Source | Version]] = [
+        (f"source:{name}", source) for name, source in plan.recipe.corpus.sources.items()
+    ]
+    if plan.recipe.decontaminate is not None:
+        found += [(f"evaluation:{name}", source) for name, source in plan.recipe.decontaminate.evaluations.items()]
+    return found

@@ -7,18 +7,18 @@ import json
 from pathlib import Path
 
 from xirecipe.fingerprint import digest
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.store import Store
 
 MANIFEST = "provenance/manifest.json"
 
 
-def recipe_digest(plan: Plan) -> str:
+def recipe_digest(plan: AnyPlan) -> str:
     """sha256 over the whole recipe, card texts and licences included."""
     return digest(plan.recipe.model_dump(mode="json"))
 
 
-def is_current(plan: Plan, store: Store, folder: Path) -> bool:
+def is_current(plan: AnyPlan, store: Store, folder: Path) -> bool:
     """Whether `folder` holds this very plan as it was last run: recipe, files, stages. Does not open the data."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

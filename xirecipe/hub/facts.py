@@ -20,7 +20,7 @@ from xirecipe.hub.provenance import ModelUse, SourceUse
 from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
 from xirecipe.hub.rows import RELEASE_COLUMNS, SPLITS, split_table
 from xirecipe.load import DEFAULT_PROFILE, shown_name
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.selecting import SCORE_COLUMNS, fold
@@ -165,7 +165,7 @@ class CardFacts:
         return self.recipe.version.removesuffix("-dev") in ("0.1.0", "1.0.0")
 
 
-def manifests_of(plan: Plan, store: Store) -> dict[str, Manifest]:
+def manifests_of(plan: AnyPlan, store: Store) -> dict[str, Manifest]:
     """The manifests of a finished plan by the stages' labels, in order.
 
     Raises UserError `not-finished`, which names what is missing.
@@ -197,8 +197,8 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         profile=plan.profile,
         date=split_manifest.finished[:10] or None,
         tool=split_manifest.tool or None,
-        versions=_versions(manifests),
-        recipe_sha256=_sha256(provenance.resolved_yaml(recipe)),
+        versions=package_versions(manifests),
+        recipe_sha256=text_sha256(provenance.resolved_yaml(recipe)),
         fingerprint=plan.stage("split").fingerprint,
         command=provenance.command(plan, recipe_file(plan)),
         funnel=tuple(_line(manifests[stage.label]) for stage in plan.document_stages),
@@ -223,7 +223,7 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         decontamination=_decontamination(manifests.get("decontaminate")),
         seeds=provenance.seeds(recipe),
         examples=_examples(table),
-        files=tuple(FileFacts(path, _sha256(text), text) for path, text in sorted(plan.files.items())),
+        files=tuple(FileFacts(path, text_sha256(text), text) for path, text in sorted(plan.files.items())),
         limit=plan.limit,
     )
 
@@ -232,16 +232,16 @@ def _line(manifest: Manifest) -> StageFacts:
     return StageFacts(manifest.label, manifest.asked, manifest.kept, manifest.dropped, manifest.failed)
 
 
-def _sha256(text: str) -> str:
+def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def recipe_file(plan: Plan) -> str:
+def recipe_file(plan: AnyPlan) -> str:
     """The recipe's name inside its own folder, which is where the published copy is run from."""
     return plan.path.resolve().relative_to(plan.root.resolve()).as_posix()
 
 
-def _versions(manifests: dict[str, Manifest]) -> dict[str, tuple[str, ...]]:
+def package_versions(manifests: dict[str, Manifest]) -> dict[str, tuple[str, ...]]:
     """Package -> versions; more than one where stages were made on different days."""
     found: dict[str, set[str]] = {}
     for manifest in manifests.values():

@@ -12,24 +12,24 @@ from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.fingerprint import file_digest
-from xirecipe.hub.card import card_text
+from xirecipe.hub.content import AnyFacts, card_of, facts_of, write_rows
 from xirecipe.hub.current import MANIFEST, recipe_digest
-from xirecipe.hub.facts import CardFacts, Since, collect, manifests_of, recipe_file
+from xirecipe.hub.facts import Since, manifests_of, recipe_file
 from xirecipe.hub.provenance import resolved_yaml
-from xirecipe.hub.rows import ReleaseData, split_table, write_data
+from xirecipe.hub.rows import ReleaseData
 from xirecipe.markdown import inline
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.store import Store, explained
 
 
-def write_release(plan: Plan, store: Store, to: Path, since: Since | None = None) -> Path:
+def write_release(plan: AnyPlan, store: Store, to: Path, since: Since | None = None) -> Path:
     """Write a finished plan's dataset into the folder `to`, and return it. `since`: what a release is compared with.
 
     A release of the same recipe, version and profile that lies there is replaced; anything else is left alone.
     Raises UserError: `not-finished`; `empty-release`; `card-metadata`; `folder-not-empty` for a folder that holds
     something else; `frozen-version` for other rows under a version without `-dev`; `disk-full`, `no-permission`.
     """
-    facts = replace(collect(plan, store), since=since)
+    facts = replace(facts_of(plan, store), since=since)
     if not facts.rows:
         hint = "see where they went with `xirecipe rejects` and the same arguments"
         raise user_error("empty-release", f"{plan.recipe.name}: no row is left to release", hint=hint)
@@ -52,10 +52,9 @@ def write_release(plan: Plan, store: Store, to: Path, since: Since | None = None
     return to
 
 
-def _write(facts: CardFacts, plan: Plan, store: Store, folder: Path) -> ReleaseData:
-    table = split_table(store.artifact("split", plan.stage("split").fingerprint))
-    data = write_data(table, folder)
-    _text(folder, "README.md", card_text(facts, data))
+def _write(facts: AnyFacts, plan: AnyPlan, store: Store, folder: Path) -> ReleaseData:
+    data = write_rows(plan, store, folder)
+    _text(folder, "README.md", card_of(facts, data))
     _text(folder, "recipe.yaml", resolved_yaml(plan.recipe))
     for path, text in plan.files.items():
         _text(folder, f"recipe/{_inside(path)}", text)
@@ -81,7 +80,7 @@ def _write(facts: CardFacts, plan: Plan, store: Store, folder: Path) -> ReleaseD
     return data
 
 
-def changelog(facts: CardFacts) -> str:
+def changelog(facts: AnyFacts) -> str:
     """The entry of this version."""
     splits = ", ".join(f"{split.name} {split.rows:,}" for split in facts.splits)
     heading = f"## {facts.recipe.version} ({facts.date or 'date not recorded'})"
@@ -98,14 +97,14 @@ def changelog(facts: CardFacts) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def environment(facts: CardFacts) -> str:
+def environment(facts: AnyFacts) -> str:
     """`package==version` a line; a package with several versions over the stages has a line for each."""
     tool = [f"xirecipe=={facts.tool}"] if facts.tool else ["# xirecipe: version not recorded"]
     lines = tool + [f"{package}=={version}" for package, versions in facts.versions.items() for version in versions]
     return "\n".join(lines) + "\n"
 
 
-def _release_at(target: Path, plan: Plan) -> dict[str, Any] | None:
+def _release_at(target: Path, plan: AnyPlan) -> dict[str, Any] | None:
     """The manifest of the release that may be replaced; None where nothing is in the way."""
     if not target.exists():
         return None

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xirecipe.diagnostics import Diagnostic, UserError
-from xirecipe.hub.facts import CardFacts, collect
+from xirecipe.hub.facts import CardFacts, collect, manifests_of
 from xirecipe.hub.limits import MOVING_REVISIONS
 from xirecipe.hub.measure import finite
 from xirecipe.hub.rows import split_table
 from xirecipe.load import DEFAULT_PROFILE
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan, MixPlan, Plan
 from xirecipe.recipe.corpus import HubSource
+from xirecipe.recipe.mixing import HubVersion
 from xirecipe.recipe.models import EmbeddedModel, Model
 from xirecipe.store import Store
 
@@ -36,7 +37,7 @@ class Gate:
         return self.value is not None and self.value >= self.minimum
 
 
-def not_releasable(plan: Plan) -> list[Diagnostic]:
+def not_releasable(plan: AnyPlan) -> list[Diagnostic]:
     """Every reason why this plan can be no version, whatever its rows are like. Reads nothing but the plan."""
     recipe = plan.recipe
     found: list[Diagnostic] = []
@@ -59,8 +60,14 @@ def not_releasable(plan: Plan) -> list[Diagnostic]:
     return found
 
 
-def _unpinned(plan: Plan) -> Iterator[tuple[str, str]]:
-    for name, source in plan.recipe.corpus.sources.items():
+def _unpinned(plan: AnyPlan) -> Iterator[tuple[str, str]]:
+    if isinstance(plan, MixPlan):
+        for name in plan.recipe.used_datasets:
+            for code, version in plan.recipe.datasets[name].versions.items():
+                if isinstance(version, HubVersion) and not _COMMIT.fullmatch(version.revision):
+                    yield f"datasets.{name}.versions.{code}.revision", version.revision
+    sources = plan.recipe.corpus.sources if isinstance(plan, Plan) else {}
+    for name, source in sources.items():
         if isinstance(source, HubSource) and not _COMMIT.fullmatch(source.revision):
             yield f"corpus.sources.{name}.revision", source.revision
     for name, model in plan.recipe.models.items():
@@ -96,13 +103,20 @@ def _measured(plan: Plan, store: Store, facts: CardFacts) -> dict[str, float | N
     }
 
 
-def check_gates(plan: Plan, store: Store) -> list[Gate]:
+def check_gates(plan: AnyPlan, store: Store) -> list[Gate]:
     """The gates of a finished plan. Raises UserError with every gate that is shut, its value and its minimum."""
-    found = gates(plan, store, collect(plan, store))
+    found = gates(plan, store, collect(plan, store)) if isinstance(plan, Plan) else _mix_gates(plan, store)
     shut = [gate for gate in found if not gate.passed]
     if shut:
         raise UserError(_refused(gate) for gate in shut)
     return found
+
+
+def _mix_gates(plan: AnyPlan, store: Store) -> list[Gate]:
+    """Of a mixing recipe, whose rows nobody scores: how many there are."""
+    least = plan.recipe.release.gates.min_rows
+    rows = list(manifests_of(plan, store).values())[-1].kept
+    return [] if least is None else [Gate("min_rows", float(least), float(rows))]
 
 
 def _refused(gate: Gate) -> Diagnostic:

@@ -45,12 +45,11 @@ def metadata(facts: CardFacts, data: ReleaseData) -> dict[str, Any]:
     sources = facts.recipe.corpus.sources.values()
     repositories = sorted({source.repository for source in sources if isinstance(source, HubSource)})
     local = [] if all(isinstance(source, HubSource) for source in sources) else ["original"]
-    splits = data.splits
     return {
         "pretty_name": " ".join(facts.recipe.card.title.split()),
         "language": languages,
         "language_details": facts.language.code.replace("_", "-"),
-        **_license(facts.recipe.release.license),
+        **license_fields(facts.recipe.release.license),
         "task_categories": ["text-generation"],
         "multilinguality": ["monolingual" if len(languages) == 1 else "multilingual"],
         "size_categories": [size_category(data.rows())],
@@ -58,8 +57,8 @@ def metadata(facts: CardFacts, data: ReleaseData) -> dict[str, Any]:
         "language_creators": ["found", "machine-generated"],
         "source_datasets": repositories + local,
         "tags": list(TAGS),
-        "configs": [_declared(config, splits) for config in CONFIGS],
-        "dataset_info": [_info(config, data) for config in CONFIGS],
+        "configs": [declared(config, data) for config in CONFIGS],
+        "dataset_info": [info(config, data) for config in CONFIGS],
         "xirecipe": {
             "version": facts.recipe.version,
             "recipe_sha256": facts.recipe_sha256,
@@ -70,13 +69,13 @@ def metadata(facts: CardFacts, data: ReleaseData) -> dict[str, Any]:
     }
 
 
-def _declared(config: Config, splits: list[str]) -> dict[str, Any]:
+def declared(config: Config, data: ReleaseData) -> dict[str, Any]:
     """Where the files of a config lie."""
-    files = [{"split": split, "path": config.pattern(split)} for split in splits]
+    files = [{"split": split, "path": config.pattern(split)} for split in data.splits_of(config.name)]
     return {"config_name": config.name, **({"default": True} if config.name == CONFIG else {}), "data_files": files}
 
 
-def _info(config: Config, data: ReleaseData) -> dict[str, Any]:
+def info(config: Config, data: ReleaseData) -> dict[str, Any]:
     """Columns and sizes of a config. `datasets` holds what it loads against both."""
     return {
         "config_name": config.name,
@@ -87,7 +86,7 @@ def _info(config: Config, data: ReleaseData) -> dict[str, Any]:
                 "num_bytes": sum(file.num_bytes for file in data.of(config.name, split)),
                 "num_examples": data.rows(split, config.name),
             }
-            for split in data.splits
+            for split in data.splits_of(config.name)
         ],
         "download_size": sum(file.size for file in data.of(config.name)),
         "dataset_size": sum(file.num_bytes for file in data.of(config.name)),
@@ -107,7 +106,7 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in _SIZES if rows < bound), "10M<n<100M")
 
 
-def _license(license_: str) -> dict[str, str]:
+def license_fields(license_: str) -> dict[str, str]:
     if license_ in HUB_LICENSES - {"other"}:
         return {"license": license_}
     words = license_.removeprefix("other").lstrip(": ")

@@ -17,8 +17,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from xirecipe.fingerprint import digest
 from xirecipe.hub.measure import column, counted
 from xirecipe.load import DEFAULT_PROFILE
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.corpus import HubSource
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel, Model, ServerModel, VllmModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.stage import Stage
@@ -97,9 +98,9 @@ def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
     """
     writer, judge = plan.stage("generate"), plan.stage("judge")
     sampling = settings(plan.recipe.generate.sampling)
-    found = [_asked("writer of the instructions", writer, manifests["generate"], sampling)]
+    found = [asked_model("writer of the instructions", writer, manifests["generate"], sampling)]
     if judge.model is not None:
-        found.append(_asked("judge", judge, manifests["judge"], _ratings(manifests["judge"])))
+        found.append(asked_model("judge", judge, manifests["judge"], _ratings(manifests["judge"])))
     if (near := plan.recipe.judge.similarity) is not None:
         found.append(ModelUse("judge", near.package, near.revision, None, "mit", "none", (), None))
     embed = plan.recipe.embed
@@ -113,7 +114,7 @@ def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
     return tuple(found)
 
 
-def _asked(role: str, stage: Stage, manifest: Manifest, sampling: str | None) -> ModelUse:
+def asked_model(role: str, stage: Stage, manifest: Manifest, sampling: str | None) -> ModelUse:
     model = stage.model
     if model is None:
         raise AssertionError(f"{stage.kind} has no model")
@@ -201,7 +202,7 @@ def seeds(recipe: Recipe) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-def command(plan: Plan, recipe_file: str) -> str:
+def command(plan: AnyPlan, recipe_file: str) -> str:
     """What to type to run a plan again."""
     words = ["xirecipe", "run", recipe_file]
     words += ["--profile", plan.profile] if plan.profile and plan.profile != DEFAULT_PROFILE else []
@@ -210,7 +211,7 @@ def command(plan: Plan, recipe_file: str) -> str:
     return shlex.join(words)
 
 
-def resolved_yaml(recipe: Recipe) -> str:
+def resolved_yaml(recipe: Recipe | MixRecipe) -> str:
     """The recipe after bases, language and profile, every key spelled out: reading it again gives an equal recipe."""
     writer = YAML(typ="rt", pure=True)
     writer.width = 120

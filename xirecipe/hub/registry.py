@@ -23,7 +23,7 @@ from xirecipe.hub.current import MANIFEST
 from xirecipe.hub.gates import check_gates, not_releasable
 from xirecipe.hub.trees import FileChanges, RemoteFile, file_changes, local_tree
 from xirecipe.hub.versions import Version, previous_of, versions_in
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.store import Store, explained, write_whole
 
 INDEX, LATEST = "index.json", "latest"
@@ -136,7 +136,7 @@ class Registry:
         }  # fmt: skip
 
 
-def release_to_folder(plan: Plan, store: Store, to: Path, *, dry_run: bool = False) -> Released:
+def release_to_folder(plan: AnyPlan, store: Store, to: Path, *, dry_run: bool = False) -> Released:
     """Release a finished plan as a version of the folder registry `to`.
 
     Raises UserError as `release_to_hub` does, and `other-registry`, `folder-not-empty`, `registry-in-use`, `disk-full`,

@@ -19,7 +19,7 @@ from xirecipe.hub.remote import HubRepository, Moved, PullRequest, Unsure
 from xirecipe.hub.rights import require_rights
 from xirecipe.hub.trees import FileChanges, LocalFile, file_changes
 from xirecipe.hub.versions import Version, previous_of
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.store import Store
 
 #: More changed files than this go through a pull request in commits of this size: the Hub's advice for one commit,
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 def release_to_hub(
-    plan: Plan, store: Store, *, dry_run: bool = False, as_pull: bool = False, say: Say = lambda text: None
+    plan: AnyPlan, store: Store, *, dry_run: bool = False, as_pull: bool = False, say: Say = lambda text: None
 ) -> Released:
     """Release a finished plan as `vX.Y.Z` of the recipe's repository on the Hub.
 
@@ -77,7 +77,7 @@ def release_to_hub(
         return replace(found, status="released", place=_page(hub, version), commit=publisher.tag())
 
 
-def _repository(plan: Plan) -> str:
+def _repository(plan: AnyPlan) -> str:
     """Where a plan is released to. Raises UserError with every reason why it cannot be, all at once."""
     refused = not_releasable(plan)
     repository = plan.recipe.release.repository

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ CONFIG = "default"
 #: Columns that say where a row stands among the others, and nothing of the row itself.
 RENUMBERED = frozenset({"cluster"})
 
-_MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 _KNOWN = {column.name: column for column in COLUMNS}
 
 
@@ -59,7 +59,7 @@ RELEASE_COLUMNS: tuple[ReleaseColumn, ...] = (
     _copied("instruction"),
     _copied("response", "text", "The response: the document, cleaned and masked, in NFC; no model changed it"),
     ReleaseColumn(
-        "messages", None, pa.list_(_MESSAGE),
+        "messages", None, pa.list_(MESSAGE),
         "The pair as a conversation: the user's turn is the instruction, and names the answer's language",
         "messages",
     ),
@@ -101,16 +101,16 @@ def _alpaca(rows: pa.Table) -> pa.Table:
     # The whole user's turn and not the column `instruction`: an Alpaca prompt has no other place for the answer's
     # language, and `input` is for a text that the instruction is about, which no row has.
     user = pc.struct_field(pc.list_element(rows["messages"], 0), "content")
-    return pa.table([user, pa.repeat("", rows.num_rows), rows["response"]], schema=_ALPACA)
+    return pa.table([user, pa.repeat("", rows.num_rows), rows["response"]], schema=ALPACA)
 
 
-_ALPACA = pa.schema([("instruction", pa.string()), ("input", pa.string()), ("output", pa.string())])
+ALPACA = pa.schema([("instruction", pa.string()), ("input", pa.string()), ("output", pa.string())])
 
 CONFIGS: tuple[Config, ...] = (
     Config(CONFIG, "data", RELEASE_SCHEMA, "every column, for choosing and looking up rows", lambda rows: rows),
     Config("messages", "messages", pa.schema([RELEASE_SCHEMA.field("messages")]),
            "the pair as a conversation, as trainers with a chat template read it (TRL)", _messages),
-    Config("alpaca", "alpaca", _ALPACA,
+    Config("alpaca", "alpaca", ALPACA,
            "the user's turn, an empty input and the response, as Alpaca-style trainers read them", _alpaca),
 )  # fmt: skip
 
@@ -136,7 +136,11 @@ class ReleaseData:
 
     @property
     def splits(self) -> list[str]:
-        return [split for split in SPLITS if any(file.split == split for file in self.files)]
+        return self.splits_of(CONFIG)
+
+    def splits_of(self, config: str) -> list[str]:
+        """The splits in which a config has rows."""
+        return [split for split in SPLITS if self.of(config, split)]
 
     def of(self, config: str, split: str | None = None) -> list[DataFile]:
         """The files of a config, or of one of its splits."""
@@ -179,9 +183,17 @@ def split_table(artifact: Artifact) -> pa.Table:
 
 
 def write_data(table: pa.Table, folder: Path) -> ReleaseData:
+    """Write the rows of `split_table` below `folder` in every config."""
+    return write_configs(table, folder, CONFIGS, release_row)
+
+
+def write_configs(
+    table: pa.Table, folder: Path, configs: Sequence[Config], released_row: Callable[[Row], Row]
+) -> ReleaseData:
     """Write `<config's folder>/<split>-<i>-of-<n>.parquet` below `folder`, only for splits that have rows.
 
-    `table` is `split_table`'s. The same rows give the same bytes under the same pyarrow.
+    The first config is the one with every row and column; `released_row` makes its rows out of those of `table`, which
+    have a `split`. The same rows give the same bytes under the same pyarrow.
     """
     files: list[DataFile] = []
     digests: list[str] = []
@@ -190,13 +202,16 @@ def write_data(table: pa.Table, folder: Path) -> ReleaseData:
         shards = math.ceil(rows.num_rows / SHARD_ROWS)
         for index in range(shards):
             part = rows.slice(index * SHARD_ROWS, SHARD_ROWS)
-            released = [release_row(row) for row in _python_rows(part)]
+            released = [released_row(row) for row in _python_rows(part)]
             digests += [row_digest(split, row) for row in released]
-            whole = pa.Table.from_pylist(released, schema=RELEASE_SCHEMA)
-            for config in CONFIGS:
+            whole = pa.Table.from_pylist(released, schema=configs[0].arrow)
+            for config in configs:
                 path = Path(config.folder) / f"{split}-{index:05d}-of-{shards:05d}.parquet"
+                shaped = config.shape(whole)
+                if not shaped.num_rows:
+                    continue
                 (folder / path.parent).mkdir(parents=True, exist_ok=True)
-                pq.write_table(config.shape(whole), folder / path)
+                pq.write_table(shaped, folder / path)
                 files.append(_measured(config.name, split, path, folder))
     # Sorted, so that the hash says which rows there are and not in which order or file they stand.
     return ReleaseData(tuple(files), hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest())

@@ -30,11 +30,16 @@ class Card(Section):
     papers: tuple[Paper, ...] = Field((), strict=False)
 
 
-class Gates(Section):
-    """The least a version must reach to be released. A gate that is not named, or is null, is open."""
+class MixGates(Section):
+    """The least a version of a mixing recipe must reach to be released."""
 
     min_rows: PositiveInt | None = None
-    """Rows of all splits."""
+    """Rows of all configs and splits."""
+
+
+class Gates(MixGates):
+    """The least a version must reach to be released. A gate that is not named, or is null, is open."""
+
     min_keep_ratio: Ratio | None = None
     """Released rows per document read."""
     min_language_ratio: Ratio | None = None
@@ -45,11 +50,22 @@ class Gates(Section):
     """Share of the held-out rating set whose level the judge found; needs `rating_set`."""
 
 
-class Release(Section):
+class ReleaseTerms(Section):
     """Where a version goes and under what terms."""
 
     license: str
     license_reason: str | None = None
     repository: str | None = Field(None, pattern=r"^[\w.-]+/[\w.-]+$")
     """The dataset repository on the Hub."""
+
+
+class Release(ReleaseTerms):
+    """Where a version goes, under what terms, and how good it must be."""
+
     gates: Gates = Gates()
+
+
+class MixRelease(ReleaseTerms):
+    """Where a version of a mixing recipe goes, under what terms, and how large it must be."""
+
+    gates: MixGates = MixGates()

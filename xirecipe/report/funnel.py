@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.report.sampling import Reservoir, beginning, rows
 from xirecipe.store import Manifest, Store
 
@@ -51,7 +51,7 @@ class StageLine:
         return sum(reason.count for reason in self.reasons)
 
 
-def stage_lines(plan: Plan, store: Store) -> tuple[StageLine, ...]:
+def stage_lines(plan: AnyPlan, store: Store) -> tuple[StageLine, ...]:
     """Every stage of the plan in order. Raises UserError for a manifest that cannot be read."""
     path = []
     stage = plan.stages[-1] if plan.stages else None

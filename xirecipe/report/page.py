@@ -33,13 +33,13 @@ def render_report(plan: Plan, store: Store, *, command: str, run_command: str) -
 def page(facts: ReportFacts) -> str:
     """The page over facts."""
     drawn = figures(facts)
-    environment = _environment()
-    script = Markup(environment.get_template("script.js.j2").render())
+    templates = environment()
+    script = Markup(templates.get_template("script.js.j2").render())
     plotly = Markup(_plotly())
-    return environment.get_template("page.html.j2").render(
+    return templates.get_template("page.html.j2").render(
         facts=facts, recipe=facts.recipe, language=facts.language, figures=drawn,
         data=_json({id: figure.spec for id, figure in drawn.items()}),
-        style=Markup(environment.get_template("style.css.j2").render()),
+        style=Markup(templates.get_template("style.css.j2").render()),
         plotly=plotly, script=script, hashes=[_hash(plotly), _hash(script)],
         largest=clusters.LARGEST, listed=clusters.LISTED, examples=dataset.EXAMPLES, example_seed=dataset.EXAMPLE_SEED,
         samples=funnel.SAMPLES, tagger=verbs.ACCURACY, colours=CATEGORIES, unknown=None,
@@ -69,7 +69,7 @@ def _plotly() -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), undefined=StrictUndefined, autoescape=True,
         finalize=_shown, trim_blocks=True, lstrip_blocks=True,

@@ -8,7 +8,7 @@ from typing import Any
 from xirecipe.diagnostics import Severity
 from xirecipe.fingerprint import DEFAULT, differences
 from xirecipe.hub.versions import BUMPS, Bump, Version, step
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.corpus import Corpus, FileSource
 from xirecipe.reviewing.changes import stage_changes, stages_of
 
@@ -40,7 +40,7 @@ class VersionNote:
     hint: str | None = None
 
 
-def least_bump(old: Plan, new: Plan) -> Least:
+def least_bump(old: AnyPlan, new: AnyPlan) -> Least:
     """From the plans alone: rows that nothing can change, rows that are only read in addition, or any."""
     changes = stage_changes(stages_of(old), stages_of(new))
     if not changes:
@@ -51,7 +51,8 @@ def least_bump(old: Plan, new: Plan) -> Least:
         return Least(None, "no row and no card changes")
     own = [change for change in changes if change.by_itself]
     first = own[0] if own else changes[0]
-    if len(own) == 1 and first.label == "corpus" and only_adds(old, new):
+    reads_more = len(own) == 1 and first.label == "corpus"
+    if reads_more and isinstance(old, Plan) and isinstance(new, Plan) and only_adds(old, new):
         why = "documents are only added; clusters and thresholds may still move rows, which a run shows"
         return Least("MINOR", why, is_bound=True)
     why = f"{first.label} ({first.why})" if first.kind == "changed" else f"the stage {first.label} is {first.kind}"

@@ -13,7 +13,7 @@ from xirecipe.costs import reason
 from xirecipe.diagnostics import Diagnostic, Span
 from xirecipe.fingerprint import DEFAULT
 from xirecipe.overlay import Tree
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.yaml import Path_
 
 #: Lines of a text that are compared line by line: a stranger's text can make that slow.
@@ -104,7 +104,7 @@ class StageState:
     payload: dict[str, Any]
 
 
-def stages_of(plan: Plan) -> list[StageState]:
+def stages_of(plan: AnyPlan) -> list[StageState]:
     return [StageState(stage.label, stage.kind, stage.fingerprint, stage.payload) for stage in plan.stages]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xirecipe import tables
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.stage import Stage
 from xirecipe.store import Artifact, Store
 from xirecipe.tables import Row
@@ -36,7 +36,7 @@ class Preview:
     why_not: str | None = None
 
 
-def preview(old: Plan, new: Plan, store: Store) -> Preview:
+def preview(old: AnyPlan, new: AnyPlan, store: Store) -> Preview:
     """Rows of documents that the store has for both plans, those that changed first."""
     before = {stage.label: stage for stage in old.document_stages}
     finished: list[str] = []

@@ -11,7 +11,7 @@ from typing import Literal
 
 from xirecipe.costs import StageCost, cost_plan
 from xirecipe.diagnostics import Diagnostic, user_error
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.reviewing.bumps import Least, VersionNote, least_bump, version_notes
 from xirecipe.reviewing.changes import (
     KeyChange,
@@ -209,7 +209,7 @@ def _recipe(
     )
 
 
-def _no_preview(plans: tuple[Plan | None, Plan | None]) -> str:
+def _no_preview(plans: tuple[AnyPlan | None, AnyPlan | None]) -> str:
     match plans:
         case (None, None):
             return "neither side has a plan"
@@ -260,7 +260,7 @@ def _profile(name: str, was: State | None, now: State | None, store: Store) -> P
     return ProfileReview(name, stages, total, bill, len(to_run), outside)
 
 
-def _to_run(plan: Plan, labels: set[str], store: Store) -> list[StageCost]:
+def _to_run(plan: AnyPlan, labels: set[str], store: Store) -> list[StageCost]:
     """Costs of those of some stages that the store does not have."""
     if not labels:
         return []

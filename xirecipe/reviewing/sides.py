@@ -21,7 +21,7 @@ from xirecipe.hub.rows import CONFIG, release_row
 from xirecipe.hub.versions import wanted_version
 from xirecipe.load import load, shown_name
 from xirecipe.overlay import Tree
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan
 from xirecipe.recipe.corpus import FileSource
 from xirecipe.reviewing.changes import StageState, stages_of
 from xirecipe.reviewing.rowsets import Rows
@@ -90,7 +90,7 @@ def _folder(asked: str, path: Path) -> Side:
     raise user_error("unknown-side", f"{path} holds neither a stage's rows nor a release", hint=hint)
 
 
-def _recipe(name: str, plan: Plan, store: Store) -> Side:
+def _recipe(name: str, plan: AnyPlan, store: Store) -> Side:
     done = {stage.label: store.artifact(stage.kind, stage.fingerprint) for stage in plan.stages}
     last = done[plan.stages[-1].label]
 
@@ -117,7 +117,7 @@ def _within(tree: Tree, folder: str) -> Tree:
     return Tree(tree.data, keys, values)
 
 
-def _at_revision(path: Path, revision: str, profile: str | None, to: Path) -> Plan:
+def _at_revision(path: Path, revision: str, profile: str | None, to: Path) -> AnyPlan:
     """The plan of a recipe as git has it. Local sources that git does not have are taken as they are now."""
     repository = Repository.of(path.parent)
     snapshot = repository.at(repository.commit(revision), to)

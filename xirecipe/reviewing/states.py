@@ -11,10 +11,13 @@ from typing import Any
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import Diagnostic, Span, UserError
 from xirecipe.lint import lint
+from xirecipe.lint_mixing import lint_mixing
 from xirecipe.load import Loaded, load, shown_name, with_origin
 from xirecipe.overlay import Tree
-from xirecipe.plan import Plan
+from xirecipe.plan import AnyPlan, MixPlan
 from xirecipe.recipe.corpus import FileSource, HubSource
+from xirecipe.recipe.mix_recipe import MixRecipe
+from xirecipe.recipe.mixing import FileVersion, HubVersion
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.reviewing.snapshots import is_plain
 from xirecipe.source_files import source_files
@@ -23,7 +26,7 @@ from xirecipe.source_files import source_files
 _ELSEWHERE = "source-outside-the-recipe-folder"
 #: Documents for which a plan is costed where its recipe does not say how many there are.
 SAMPLED_DOCUMENTS = 1_000
-_SLOT = re.compile(r"[A-Za-z0-9][\w-]*")
+_SLOT = re.compile(r"[A-Za-z0-9][\w-]*(/[A-Za-z0-9][\w-]*)?")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class State:
 
     profile: str
     profiles: tuple[str, ...]
-    plan: Plan | None
-    limited: Plan | None
+    plan: AnyPlan | None
+    limited: AnyPlan | None
     """The plan over SAMPLED_DOCUMENTS documents, where their number is not known."""
     tree: Tree
     diagnostics: tuple[Diagnostic, ...]
@@ -65,18 +68,17 @@ def read_state(folder: Path, recipe: str, profile: str | None, shown: str) -> St
         )
         loaded.diagnostics.append(problem)
         return _state(loaded, None, None, folder, shown, tuple(outside.values()))
-    sections = {"source": "corpus.sources", "evaluation": "decontaminate.evaluations"}
-    overrides = [f"{sections[role]}.{name}.path={_ELSEWHERE}" for role, name in outside]
+    overrides = [f"{_section(role, name)}.path={_ELSEWHERE}" for role, name in outside]
     if overrides:
         loaded = load(path, profile, overrides)
-    loaded.diagnostics += with_origin(lint(loaded), loaded)
+    loaded.diagnostics += with_origin([*lint(loaded), *lint_mixing(loaded)], loaded)
     loaded.diagnostics = [d for d in loaded.diagnostics if _ELSEWHERE not in d.message]
     plan = limited = None
     if not any(d.severity == "error" for d in loaded.diagnostics):
         contents = {f"{role}:{name}": f"outside {where}" for (role, name), where in outside.items()}
         try:
             plan = compile_recipe(path, profile, overrides, contents=contents)
-            if any(isinstance(s, HubSource) and s.documents is None for s in plan.recipe.corpus.sources.values()):
+            if _is_of_unknown_size(plan):
                 limited = compile_recipe(path, profile, overrides, SAMPLED_DOCUMENTS, contents=contents)
         except UserError as error:
             loaded.diagnostics += error.diagnostics
@@ -84,7 +86,7 @@ def read_state(folder: Path, recipe: str, profile: str | None, shown: str) -> St
 
 
 def _state(
-    loaded: Loaded, plan: Plan | None, limited: Plan | None, folder: Path, shown: str, outside: tuple[str, ...]
+    loaded: Loaded, plan: AnyPlan | None, limited: AnyPlan | None, folder: Path, shown: str, outside: tuple[str, ...]
 ) -> State:
     reads = {*loaded.files}
     if plan is not None:
@@ -102,20 +104,44 @@ def _state(
     )  # fmt: skip
 
 
-def _named(recipe: Recipe | None) -> Iterator[str]:
+def _named(recipe: Recipe | MixRecipe | None) -> Iterator[str]:
     """Templates and prompt sets that a recipe names, also one that has no plan."""
     sections = vars(recipe) if recipe else {}
     if generate := sections.get("generate"):
         yield generate.prompt
     if judge := sections.get("judge"):
         yield from (part.prompt for part in (judge.rubric, judge.likelihood) if part)
+    for translate in (sections.get("translate") or {}).values():
+        yield translate.prompt
     if evaluate := sections.get("evaluate"):
         yield from (part.prompt for part in (evaluate.pairwise, evaluate.aspects) if part)
         yield from evaluate.prompt_sets.values()
 
 
-def _sources(recipe: Recipe) -> Iterator[tuple[tuple[str, str], FileSource]]:
-    """Local sources and evaluations of a recipe that may lack sections, by role and name."""
+def _is_of_unknown_size(plan: AnyPlan) -> bool:
+    """Whether a plan reads something of which the recipe does not say how many rows it has."""
+    if isinstance(plan, MixPlan):
+        datasets = (plan.recipe.datasets[name] for name in plan.recipe.used_datasets)
+        return any(isinstance(version, HubVersion) for dataset in datasets for version in dataset.versions.values())
+    assert isinstance(plan.recipe, Recipe)
+    return any(isinstance(s, HubSource) and s.documents is None for s in plan.recipe.corpus.sources.values())
+
+
+def _section(role: str, name: str) -> str:
+    """Where the recipe has a source."""
+    if role == "version":
+        dataset, _, language = name.partition("/")
+        return f"datasets.{dataset}.versions.{language}"
+    return f"{'corpus.sources' if role == 'source' else 'decontaminate.evaluations'}.{name}"
+
+
+def _sources(recipe: Recipe | MixRecipe) -> Iterator[tuple[tuple[str, str], FileSource | FileVersion]]:
+    """Local sources, evaluations and datasets of a recipe that may lack sections, by role and name."""
+    datasets = vars(recipe).get("datasets") or {}
+    for name, dataset in datasets.items():
+        for code, version in dataset.versions.items():
+            if isinstance(version, FileVersion):
+                yield ("version", f"{name}/{code}"), version
     corpus = vars(recipe).get("corpus")
     decontaminate = vars(recipe).get("decontaminate")
     slots: list[tuple[str, Mapping[str, Any]]] = [
@@ -128,7 +154,7 @@ def _sources(recipe: Recipe) -> Iterator[tuple[tuple[str, str], FileSource]]:
                 yield (role, name), source
 
 
-def _outside(recipe: Recipe, folder: Path) -> Iterator[tuple[tuple[str, str], str]]:
+def _outside(recipe: Recipe | MixRecipe, folder: Path) -> Iterator[tuple[tuple[str, str], str]]:
     for key, source in _sources(recipe):
         try:
             resolved = (folder / source.path).resolve()
@@ -139,7 +165,7 @@ def _outside(recipe: Recipe, folder: Path) -> Iterator[tuple[tuple[str, str], st
             yield key, source.path
 
 
-def _source_paths(recipe: Recipe, folder: Path) -> Iterator[str]:
+def _source_paths(recipe: Recipe | MixRecipe, folder: Path) -> Iterator[str]:
     for _, source in _sources(recipe):
         if source.path != _ELSEWHERE:
             for file in source_files(folder, source):
