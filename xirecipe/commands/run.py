@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
-from xirecipe.diagnostics import UserError, did_you_mean, render_text, user_error
+from xirecipe.diagnostics import UserError, render_text
 from xirecipe.hub.current import is_current
 from xirecipe.run import StageDone, run_plan
 from xirecipe.store import explained
@@ -30,11 +30,6 @@ def run_run(
     """0; with several recipes 1 when one of them failed: the others run all the same, and a last table says which."""
     last = stage_kind(to) if to else None
     sessions = _opened(recipes, profile, overrides, limit)
-    for plan in (session.plan for session in sessions):
-        kinds = list(dict.fromkeys(stage.kind for stage in plan.stages))
-        if last is not None and last not in kinds:
-            message = f"{plan.recipe.name} has no stage `{last}`"
-            raise user_error("unknown-stage", message, hint=did_you_mean(last, kinds))
     if len(sessions) == 1:
         walked, folder = _run(sessions[0], last, retry_failed)
         if as_json:

@@ -102,6 +102,8 @@ def _returned(work: Work, stage: Stage, config: RoundTrip, made: list[Translated
             found[field.name] = answer.text.strip()
         else:
             back[index] = found
+    if not back:
+        return []
     kept: list[Translated] = []
     vectors = embed(
         [whole(made[i].original) for i in back] + [whole(found) for found in back.values()], config.embedding
