@@ -12,12 +12,13 @@ from xirecipe.fingerprint import digest, file_digest
 from xirecipe.lint import lint
 from xirecipe.lint_mixing import lint_mixing
 from xirecipe.load import Loaded, inside, load, with_origin
+from xirecipe.mixing import named_languages
 from xirecipe.plan import MixPlan, Plan
 from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.generation import Seed
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
-from xirecipe.recipe.mixing import ENGLISH, FileVersion, HubVersion
+from xirecipe.recipe.mixing import AnswerIn, FileVersion, HubVersion
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
@@ -96,7 +97,7 @@ def _mix_plan(
     stages.append(
         Stage(
             "mix", recipe.mix, language, tuple(mixed), languages=languages, limit=limit, root=root,
-            answer_in={code: recipe.answer_in[code] for code in sorted({*used, ENGLISH}) if code in recipe.answer_in},
+            answer_in=_named(recipe),
         )
     )  # fmt: skip
     stages.append(Stage("split", recipe.split, language, (stages[-1],), root=root))
@@ -104,6 +105,19 @@ def _mix_plan(
         recipe, language, loaded.profile or "", root, loaded.path, tuple(stages), files, _evaluated_files(recipe, root),
         loaded.overrides, limit, loaded.languages,
     )  # fmt: skip
+
+
+def _named(recipe: MixRecipe) -> dict[str, AnswerIn]:
+    """Phrases and names that prompts of the chosen parts can need; what none of them can say changes no row."""
+    needed: dict[str, set[str]] = {}
+    for part in recipe.mix.chosen.values():
+        for prompt, answer in named_languages(part, part.languages or recipe.languages_of(part.dataset)):
+            needed.setdefault(prompt, set()).add(answer)
+    return {
+        code: AnswerIn(phrase=phrase.phrase, names={a: name for a, name in phrase.names.items() if a in needed[code]})
+        for code, phrase in sorted(recipe.answer_in.items())
+        if code in needed
+    }
 
 
 def _evaluated_files(recipe: MixRecipe, root: Path) -> dict[str, bytes]:

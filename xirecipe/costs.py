@@ -28,6 +28,9 @@ from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
 from xirecipe.store import Manifest, Store
 
+#: Changed keys that are named of one stage.
+MOST_CHANGES = 8
+
 
 @dataclass(frozen=True)
 class StageCost:
@@ -289,7 +292,8 @@ def reason(kind: StageKind, before: dict[str, Any], after: dict[str, Any]) -> st
     own = [c for c in changes if not c[0].startswith("inputs.")]
     files = [path.partition(":")[2] for path, _, _ in changes if path.startswith(("inputs.source:", "inputs.version:"))]
     if own:
-        return "; ".join(_change(kind, path, old, new) for path, old, new in own)
+        more = f"; and {len(own) - MOST_CHANGES} more" if len(own) > MOST_CHANGES else ""
+        return "; ".join(_change(kind, path, old, new) for path, old, new in own[:MOST_CHANGES]) + more
     if files:
         return ", ".join(f"{name}: other content" for name in files)
     if changes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.mixing.mixes import mix, mix_folder, pair, run
+from xirecipe.compile import compile_recipe
 
 pytestmark = pytest.mark.engine
 
@@ -101,6 +103,19 @@ def test_a_part_that_is_not_chosen_changes_no_fingerprint_and_reads_no_dataset(t
         "mix.choice": "plain",
     })  # fmt: skip
     assert run(recipe, tmp_path / "store").plan.stages[-1].fingerprint == plain
+
+
+def test_a_name_that_no_prompt_needs_changes_no_fingerprint_and_one_that_does_changes_it(tmp_path: Path) -> None:
+    folder = mix_folder(tmp_path)
+    finnish: dict[str, Any] = {"phrase": "Vastaa {{ name }}.", "names": {"eng_Latn": "englanniksi"}}
+    plain, unneeded, needed = (
+        compile_recipe(mix(folder, {"answer_in.fin_Latn": changed})).stages[-1].fingerprint
+        for changed in (
+            finnish, {**finnish, "names": {**finnish["names"], "swh_Latn": "suahiliksi"}},
+            {**finnish, "names": {"eng_Latn": "englannin kielellä"}},
+        )
+    )  # fmt: skip
+    assert plain == unneeded != needed
 
 
 def test_a_trial_takes_what_its_limit_left(tmp_path: Path) -> None:
