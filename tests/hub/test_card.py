@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from xirecipe.diagnostics import UserError
-from xirecipe.hub.card import environment, cut, prose, quote, render_card
+from xirecipe.hub.card import cut, environment, prose, quote, render_card
 from xirecipe.markdown import code, fence, inline, visible
 
 from .conftest import Run

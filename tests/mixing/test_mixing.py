@@ -69,7 +69,8 @@ def test_a_row_with_an_empty_response_is_drawn_by_nobody_and_says_why(tmp_path: 
     )
     ran = run(folder.root / "tiny.yaml", tmp_path / "store")
     assert {row["document_id"] for row in ran.rows()} == {"parallel/1", "parallel/2"}
-    assert {row["document_id"] for row in ran.lost("mix") if row["reason"] == "mix.empty_field"} == {"parallel/0"}
+    lost = {(row["document_id"], row["detail"]) for row in ran.lost("mix") if row["reason"] == "mix.empty_field"}
+    assert lost == {("parallel/0", "no response in fin_Latn")}
     assert all(row["instruction"] and row["response"] and row["content"] for row in ran.rows())
 
 

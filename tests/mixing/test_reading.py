@@ -108,3 +108,5 @@ def test_rows_that_are_not_aligned_stand_by_themselves(tmp_path: Path) -> None:
     assert {row["document_id"] for row in ran.rows()} == {
         f"parallel/{code}/{i}" for code in ("swh_Latn", "fin_Latn") for i in range(10)
     }
+    # Of a language that the part does not take, no row is called empty.
+    assert ran.manifests["mix"].dropped == {"mix.not_drawn": 10}

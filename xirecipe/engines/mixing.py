@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,9 +19,11 @@ from xirecipe.recipe.mixing import ENGLISH, Dataset, Mix, Part
 from xirecipe.stage import Outcome, Progress, Stage, Work
 from xirecipe.tables import Row, schema, write
 
-#: A row of a dataset that no part drew, and one that no part could: a field of it is empty in a language it needs.
-NOT_DRAWN, EMPTY_FIELD = "mix.not_drawn", "mix.empty_field"
+#: A row of a dataset that no part drew, and those that no part could: it lacks a language, or a field is empty in one.
+NOT_DRAWN, MISSING_LANGUAGE, EMPTY_FIELD = "mix.not_drawn", "mix.missing_language", "mix.empty_field"
 EMPTY_PAIR, IDENTICAL_PAIR = "contrastive.empty", "contrastive.identical"
+#: Shapes that need a response beside the instruction.
+_ANSWERED = ("monolingual", "cross_lingual")
 #: Rows made at a time, which is what bounds memory beside the datasets themselves.
 BATCH = 2_000
 
@@ -34,6 +36,25 @@ class Source:
     table: pa.Table
     at: dict[str, dict[str, int]]
     """Document id -> language -> row number."""
+
+    filled: dict[str, list[bool]]
+    """Column -> for each row whether there is text in it."""
+
+    def lacking(self, part: Part, languages: Sequence[str], document: str) -> tuple[str, str] | None:
+        """Why a part cannot draw a document, as a reason and a detail; None where it can.
+
+        Of pairs, what is empty or identical is found when they are made.
+        """
+        at = self.at[document]
+        for code in languages:
+            if code not in at:
+                if self.config.align_on is not None:
+                    return MISSING_LANGUAGE, f"not in {code}"
+            elif part.shape != "contrastive":
+                for field in ("instruction", "response") if part.shape in _ANSWERED else ("instruction",):
+                    if not self.filled[field][at[code]]:
+                        return EMPTY_FIELD, f"no {field} in {code}"
+        return None
 
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         return list(self.table.take(pa.array(numbers, pa.int64())).to_pylist())
@@ -54,7 +75,6 @@ def run_mix(work: Work) -> Outcome:
     draws = draw(mix, pools, languages, at_most=stage.limit is not None)
     used: dict[str, set[int]] = {name: set() for name in sources}
     dropped: list[Row] = []
-    counts: Counter[str] = Counter()
     made = 0
 
     def rows() -> Iterator[Row]:
@@ -67,15 +87,15 @@ def run_mix(work: Work) -> Outcome:
                 if row.get("reason"):
                     dropped.append(row)
                 else:
-                    counts[f"{name}|{row['instruction_language']}|{row['response_language']}"] += 1
                     yield row
 
     kept = write(work.output.data, rows(), stage.columns)
-    dropped += [row for name, source in sources.items() for row in _unused(name, source, used[name], chosen, languages)]
+    for name, source in sources.items():
+        parts = [(part, languages[key]) for key, part in chosen.items() if part.dataset == name]
+        dropped += _unused(source, used[name], parts)
     write(work.output.dropped, dropped, stage.columns, outcome=True)
     facts = {
         "parts": {name: _drawn(draws[name], len(pools[name].documents)) for name in chosen},
-        "rows": [{**_counted(key), "rows": n} for key, n in counts.items()],
         "choice": mix.choice,
     }
     reasons = dict(Counter(row["reason"] for row in dropped))
@@ -85,11 +105,6 @@ def run_mix(work: Work) -> Outcome:
 
 def _drawn(draws: Sequence[Draw], there: int) -> dict[str, int]:
     return {"draws": len(draws), "documents": len({one.document for one in draws}), "pool": there}
-
-
-def _counted(key: str) -> dict[str, str]:
-    part, instruction, response = key.split("|")
-    return {"part": part, "instruction_language": instruction, "response_language": response}
 
 
 def _languages_of(stage: Stage, dataset: str) -> tuple[str, ...]:
@@ -109,33 +124,17 @@ def _source(stage: Stage, folder: Path) -> Source:
     pairs = zip(table["document_id"].to_pylist(), table["language"].to_pylist(), strict=True)
     for number, (document, language) in enumerate(pairs):
         at.setdefault(document, {})[language] = number
-    return Source(config, table, at)
-
-
-def _whole(source: Source, shape: str, language: str) -> list[bool]:
-    """For each row whether it has what a part of this shape needs; pairs are judged when they are made."""
-    columns = source.config.versions[language].columns if language in source.config.versions else None
-    wanted = ["instruction"]
-    if shape in ("monolingual", "cross_lingual") and (columns or source.config.columns).response is not None:
-        wanted.append("response")
-    full = [pc.greater(pc.utf8_length(source.table[name]), 0).to_pylist() for name in wanted]
-    return [all(values) for values in zip(*full, strict=True)]
+    filled = {name: pc.greater(pc.utf8_length(table[name]), 0).to_pylist() for name in ("instruction", "response")}
+    return Source(config, table, at, filled)
 
 
 def _pool(part: Part, source: Source, languages: Sequence[str]) -> Pool:
     """The documents that a part may draw, sorted; a document must be whole in all languages of the part."""
-    whole = {code: _whole(source, part.shape, code) for code in languages}
-    own: dict[str, str] | None = None
-    if source.config.align_on is None:
-        own = {document: next(iter(at)) for document, at in source.at.items()}
-        documents = [d for d, code in own.items() if code in whole and whole[code][source.at[d][code]]]
-    else:
-        documents = [
-            document
-            for document, at in source.at.items()
-            if all(code in at and (part.shape == "contrastive" or whole[code][at[code]]) for code in languages)
-        ]
-    return Pool(sorted(documents), own)
+    able = [document for document in source.at if source.lacking(part, languages, document) is None]
+    if source.config.align_on is not None:
+        return Pool(sorted(able))
+    own = {document: code for document in able for code in source.at[document] if code in languages}
+    return Pool(sorted(own), own)
 
 
 def _made(stage: Stage, name: str, part: Part, draws: Sequence[Draw], source: Source, used: set[int]) -> Iterator[Row]:
@@ -211,16 +210,11 @@ def _turn(stage: Stage, name: str, part: Part, one: Draw, side: Side, instructio
         raise user_error("bad-prompt", f"mix.parts.{name}.prompts: {error}") from None
 
 
-def _unused(
-    name: str, source: Source, used: set[int], chosen: dict[str, Part], languages: Mapping[str, Sequence[str]]
-) -> Iterator[Row]:
+def _unused(source: Source, used: set[int], parts: Sequence[tuple[Part, Sequence[str]]]) -> Iterator[Row]:
     """Rows that came in and of which nothing was made: no part drew them, or none could."""
-    parts = {part_name: part for part_name, part in chosen.items() if part.dataset == name}
-    able: set[str] = set().union(*(_pool(part, source, languages[n]).documents for n, part in parts.items()))
     numbers = [number for number in range(source.table.num_rows) if number not in used]
     for start in range(0, len(numbers), BATCH):
         for row in source.rows(numbers[start : start + BATCH]):
-            if row["document_id"] in able:
-                yield {**row, "reason": NOT_DRAWN}
-            else:
-                yield {**row, "reason": EMPTY_FIELD, "detail": "its instruction or response is empty in some language"}
+            why = [source.lacking(part, languages, row["document_id"]) for part, languages in parts]
+            reason, detail = (NOT_DRAWN, None) if None in why else next(found for found in why if found is not None)
+            yield {**row, "reason": reason, "detail": detail}
