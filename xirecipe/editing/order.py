@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from xirecipe.overlay import KIND_KEYS
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.recipe import Recipe
 
 
@@ -29,15 +30,15 @@ class Schema:
         """Known keys in order. `kinds` are the mapping's own `format` or `engine`, where it says them."""
         # What a source is stands before its licence, which all kinds of sources inherit.
         models = self._of_kind(kinds)
-        inherited = {name for model in models for name in _inherited(model)}
-        fields = dict.fromkeys(name for model in models for name in model.model_fields)
-        known = sorted(fields, key=lambda name: name in inherited)
+        of_kinds = [model for model in models if any(key in model.model_fields for key in KIND_KEYS)]
+        inherited = {name for model in of_kinds for name in _inherited(model)}
+        known = sorted(_merged(models), key=lambda name: name in inherited)
         return ["<<", "extends", *known, "profiles"] if self.is_file else ["<<", *known]
 
     def under(self, key: str, kinds: Mapping[str, Any]) -> Schema:
         """What the schema says of the value under a key; an empty Schema where it says nothing."""
         if self.is_file and key == "profiles":
-            return Schema(slots=Recipe)
+            return Schema(slots=Recipe | MixRecipe)
         if self.slots is not None:
             return of(self.slots)
         for model in self._of_kind(kinds):
@@ -76,8 +77,23 @@ def of(annotation: Any) -> Schema:
     return Schema()
 
 
-RECIPE_FILE = Schema((Recipe,), is_file=True)
+RECIPE_FILE = Schema((Recipe, MixRecipe), is_file=True)
 LANGUAGE_FILE = Schema((Language,))
+
+
+def _merged(models: tuple[type[BaseModel], ...]) -> list[str]:
+    """The fields of all models. Of the two kinds of recipes, each in its own order: what both have, both have alike."""
+    if MixRecipe not in models:
+        return list(dict.fromkeys(name for model in models for name in model.model_fields))
+    found = list(Recipe.model_fields)
+    place = 0
+    for name in MixRecipe.model_fields:
+        if name in found:
+            place = found.index(name) + 1
+        else:
+            found.insert(place, name)
+            place += 1
+    return found
 
 
 def _inherited(model: type[BaseModel]) -> set[str]:

@@ -195,13 +195,13 @@ class Part(Section):
 class Mix(Section):
     """What the dataset is made of."""
 
-    parts: dict[SlotName, Part] = Field(min_length=1)
-    choices: dict[SlotName, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = {}  # noqa: RUF012
-    """Name -> parts: several mixes of the same parts. All parts make one mix when not given."""
-    choice: str | None = None
-    """Which of the choices is made."""
     total: PositiveInt | None = None
     """What shares are of: rows of the datasets that all parts draw together."""
+    choice: str | None = None
+    """Which of the choices is made."""
+    choices: dict[SlotName, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = {}  # noqa: RUF012
+    """Name -> parts: several mixes of the same parts. All parts make one mix when not given."""
+    parts: dict[SlotName, Part] = Field(min_length=1)
 
     @property
     def chosen(self) -> dict[str, Part]:
