@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xirecipe import tables
-from xirecipe.columns import StageKind
-from xirecipe.diagnostics import UserError, shortened
-from xirecipe.fingerprint import differences
+from xirecipe.diagnostics import UserError
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request, model_identity
 from xirecipe.plan import AnyPlan
 from xirecipe.questions import generate_requests, judge_requests
 from xirecipe.rating import LEVELS, blank, examples
+from xirecipe.reasons import reason
 from xirecipe.recipe.corpus import Corpus, FileSource, HubSource, Source
 from xirecipe.recipe.generation import Generate, Judge, RatingSet, Refine
 from xirecipe.recipe.mixing import Dataset, FileVersion, Translate, Version
@@ -27,9 +26,6 @@ from xirecipe.seed import CHARS_PER_TOKEN
 from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
 from xirecipe.store import Manifest, Store
-
-#: Changed keys that are named of one stage.
-MOST_CHANGES = 8
 
 
 @dataclass(frozen=True)
@@ -284,32 +280,3 @@ def _last(plan: AnyPlan, stage: Stage, store: Store) -> Manifest | None:
 
 def _why(stage: Stage, last: Manifest | None) -> str:
     return "never run" if last is None else reason(stage.kind, last.payload, stage.payload)
-
-
-def reason(kind: StageKind, before: dict[str, Any], after: dict[str, Any]) -> str:
-    """What differs between two payloads of a stage: the keys with their old and new values, or the stage before."""
-    changes = differences(before, after)
-    own = [c for c in changes if not c[0].startswith("inputs.")]
-    files = [path.partition(":")[2] for path, _, _ in changes if path.startswith(("inputs.source:", "inputs.version:"))]
-    if own:
-        more = f"; and {len(own) - MOST_CHANGES} more" if len(own) > MOST_CHANGES else ""
-        return "; ".join(_change(kind, path, old, new) for path, old, new in own[:MOST_CHANGES]) + more
-    if files:
-        return ", ".join(f"{name}: other content" for name in files)
-    if changes:
-        return ", ".join(path.removeprefix("inputs.") for path, _, _ in changes) + " changed"
-    return "its artifact is gone"
-
-
-def _change(kind: StageKind, path: str, old: Any, new: Any) -> str:
-    """`select.min_score: 2.5 → 3`; of texts that differ somewhere in the middle, only that they do."""
-    name = path.removeprefix("identity.")
-    if name in ("prompts", "exemplars"):
-        return f"{name}: other text"
-    name = f"{kind}{name.removeprefix('config')}" if name.startswith("config") else name
-    return f"{name}: {short(old)} → {short(new)}"
-
-
-def short(value: Any) -> str:
-    """A value in a few characters."""
-    return shortened("null" if value is None else value, 40)

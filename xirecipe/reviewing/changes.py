@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from xirecipe.columns import StageKind
-from xirecipe.costs import reason
 from xirecipe.diagnostics import Diagnostic, Span
 from xirecipe.fingerprint import DEFAULT
 from xirecipe.overlay import Tree
 from xirecipe.plan import AnyPlan
+from xirecipe.reasons import reason
 from xirecipe.yaml import Path_
 
 #: Lines of a text that are compared line by line: a stranger's text can make that slow.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from xirecipe.costs import short
 from xirecipe.fingerprint import DEFAULT
+from xirecipe.reasons import short
 
 
 @pytest.mark.parametrize(
