@@ -11,10 +11,10 @@ from typing import Literal
 
 from xirecipe.diagnostics import UserError, user_error
 from xirecipe.hub.diffing import Difference, card_lines, compare
-from xirecipe.hub.facts import Since
 from xirecipe.hub.folder import write_release
 from xirecipe.hub.gates import Gate
 from xirecipe.hub.trees import FileChanges, LocalFile, local_tree
+from xirecipe.hub.version_facts import Since
 from xirecipe.hub.versions import Version, check_step
 from xirecipe.plan import AnyPlan
 from xirecipe.store import Store

@@ -19,7 +19,8 @@ from xirecipe.hub.measure import Histogram, Spread, chars, column, counted, empt
 from xirecipe.hub.provenance import ModelUse, SourceUse
 from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
 from xirecipe.hub.rows import RELEASE_COLUMNS, SPLITS, split_table
-from xirecipe.load import DEFAULT_PROFILE, shown_name
+from xirecipe.hub.version_facts import FileFacts, Since, VersionFacts
+from xirecipe.load import shown_name
 from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
@@ -92,25 +93,7 @@ class Decontamination:
 
 
 @dataclass(frozen=True)
-class FileFacts:
-    """A file that the recipe is made of."""
-
-    path: str
-    sha256: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Since:
-    """What changed since the version before: sentences, and that version's changelog."""
-
-    version: str
-    changes: tuple[str, ...]
-    changelog: str
-
-
-@dataclass(frozen=True)
-class CardFacts:
+class CardFacts(VersionFacts):
     """What a card is rendered from. None means that nothing recorded it."""
 
     recipe: Recipe
@@ -146,23 +129,6 @@ class CardFacts:
     limit: int | None
     since: Since | None = None
     """Known when a version is released; a run's own folder is compared with nothing."""
-
-    @property
-    def rows(self) -> int:
-        return sum(split.rows for split in self.splits)
-
-    @property
-    def is_sample(self) -> bool:
-        """Made by the default profile, which proves the way and makes no data to train on."""
-        return self.profile == DEFAULT_PROFILE
-
-    @property
-    def is_dev(self) -> bool:
-        return self.recipe.version.endswith("-dev")
-
-    @property
-    def is_first_version(self) -> bool:
-        return self.recipe.version.removesuffix("-dev") in ("0.1.0", "1.0.0")
 
 
 def manifests_of(plan: AnyPlan, store: Store) -> dict[str, Manifest]:

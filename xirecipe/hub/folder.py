@@ -14,9 +14,10 @@ from xirecipe.diagnostics import user_error
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.content import AnyFacts, card_of, facts_of, write_rows
 from xirecipe.hub.current import MANIFEST, recipe_digest
-from xirecipe.hub.facts import Since, manifests_of, recipe_file
+from xirecipe.hub.facts import manifests_of, recipe_file
 from xirecipe.hub.provenance import resolved_yaml
 from xirecipe.hub.rows import ReleaseData
+from xirecipe.hub.version_facts import Since
 from xirecipe.markdown import inline
 from xirecipe.plan import AnyPlan
 from xirecipe.store import Store, explained

@@ -14,8 +14,6 @@ from xirecipe.hub import provenance
 from xirecipe.hub.facts import (
     EXAMPLE_SEED,
     EXAMPLES,
-    FileFacts,
-    Since,
     StageFacts,
     manifests_of,
     package_versions,
@@ -26,7 +24,7 @@ from xirecipe.hub.measure import column, counted
 from xirecipe.hub.mix_rows import split_table
 from xirecipe.hub.provenance import ModelUse, SourceUse
 from xirecipe.hub.rows import SPLITS
-from xirecipe.load import DEFAULT_PROFILE
+from xirecipe.hub.version_facts import FileFacts, Since, VersionFacts
 from xirecipe.plan import MixPlan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
@@ -79,7 +77,7 @@ class Misaligned:
 
 
 @dataclass(frozen=True)
-class MixFacts:
+class MixFacts(VersionFacts):
     """What the card of a mix is rendered from. None means that nothing recorded it."""
 
     recipe: MixRecipe
@@ -104,23 +102,6 @@ class MixFacts:
     limit: int | None
     since: Since | None = None
     """Known when a version is released; a run's own folder is compared with nothing."""
-
-    @property
-    def rows(self) -> int:
-        return sum(split.rows for split in self.splits)
-
-    @property
-    def is_sample(self) -> bool:
-        """Made by the default profile, which proves the way and makes no data to train on."""
-        return self.profile == DEFAULT_PROFILE
-
-    @property
-    def is_dev(self) -> bool:
-        return self.recipe.version.endswith("-dev")
-
-    @property
-    def is_first_version(self) -> bool:
-        return self.recipe.version.removesuffix("-dev") in ("0.1.0", "1.0.0")
 
     @property
     def spoken(self) -> list[Language]:
