@@ -38,6 +38,15 @@ RATE = (
 )
 
 
+#: Judged by embeddings, with a threshold that no draft reaches.
+SIMILAR = {
+    "judge": {"similarity": {}},
+    "select.score": "similarity",
+    "select.min_score": 0.1,
+    "refine": {"rounds": 1, "score": "similarity", "min_score": 1.0, "exemplars": 0},
+}
+
+
 @dataclass
 class Project:
     """A recipe of one round, its server, and what each document's drafts are rated."""
@@ -46,7 +55,7 @@ class Project:
     server: FakeServer
 
     def run(self, **changes: Any) -> list[StageDone]:
-        plan = compile_recipe(self.folder.recipe({"refine": self.refine, **self.recipe, **changes}))
+        plan = compile_recipe(self.folder.recipe(self.changes(changes)))
         environment = {"XIRECIPE_MODEL_URL": self.server.url}
         self.store = Store(self.folder.root / "store")
         return run_plan(plan, self.store, Settings(workers=1, environment=environment))
@@ -57,6 +66,10 @@ class Project:
         "generate.guards": {"min_english_score": None},
         "judge.rubric": {"prompt": "prompts/rate.j2", "levels": {"3": 3, "2": 2, "1": 1}, "examples_per_level": 1},
     }  # fmt: skip
+
+    def changes(self, changes: dict[str, Any]) -> dict[str, Any]:
+        own = {key: value for key, value in self.recipe.items() if key.partition(".")[0] not in changes}
+        return {"refine": self.refine, **own, **changes}
 
     def rows(self, done: StageDone) -> list[tables.Row]:
         return list(tables.read(self.store.artifact(done.stage.kind, done.stage.fingerprint).data))
@@ -200,3 +213,15 @@ def test_a_judge_that_answers_nonsense_stops_the_run_before_more_is_paid(project
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "unparsable-ratings"
     assert diagnostic.message == "judge: 24 of 24 ratings name no level of the rubric"
+
+
+def test_a_round_keeps_the_similarity_of_old_candidates_and_gives_new_ones_theirs(project: Project) -> None:
+    project.server.answer = model(lambda instruction: 3)
+    done = {d.stage.label: d for d in project.run(**SIMILAR)}
+    before = {(r["document_id"], r["draw"]): r["similarity"] for r in project.rows(done["judge"])}
+    after = {(r["document_id"], r["draw"]): r["similarity"] for r in project.rows(done["refine 1"])}
+    assert {key: after[key] for key in before} == before
+    new = [after[key] for key in after.keys() - before.keys()]
+    assert len(new) == 3
+    assert all(0 < similarity < 1 for similarity in new)
+    assert done["judge"].manifest.calls == 0

@@ -65,6 +65,8 @@ def embed(texts: Sequence[str], config: Embedder) -> Vectors:
 
 def similarities(pairs: Sequence[tuple[str, str]], config: Similarity) -> list[float]:
     """Cosine of each (instruction, text). A text that comes again is embedded once."""
+    if not pairs:
+        return []
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair[0], pair[1][: config.max_chars])))
     vectors = dict(zip(texts, embed(texts, config), strict=True))
     return [float(vectors[instruction] @ vectors[text[: config.max_chars]]) for instruction, text in pairs]

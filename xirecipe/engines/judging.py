@@ -98,9 +98,14 @@ class Judging:
         """(scores, failure as reason and detail) of each row."""
         empty: dict[str, float | None] = dict.fromkeys(SCORE_COLUMNS.values())
         found: list[tuple[dict[str, float | None], tuple[str, str] | None]] = []
-        similar: Sequence[float | None] = [None] * len(rows)
+        # A round's old candidates carry theirs: unlike a rating with examples, a cosine is the same every time.
+        carried = (row.get("similarity") for row in rows)
+        similar: list[float | None] = [known if isinstance(known, float) else None for known in carried]
         if self._config.similarity is not None:
-            similar = similarities([(r["instruction"], r["text"]) for r in rows], self._config.similarity)
+            new = [i for i, known in enumerate(similar) if known is None]
+            pairs = [(rows[i]["instruction"], rows[i]["text"]) for i in new]
+            for i, cosine in zip(new, similarities(pairs, self._config.similarity), strict=True):
+                similar[i] = cosine
         for row, similarity in zip(rows, similar, strict=True):
             scores, failure = dict(empty, similarity=similarity), None
             if asked is not None:
