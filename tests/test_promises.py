@@ -286,7 +286,7 @@ def test_rejects_try_gives_what_a_run_would_give(project: Project) -> None:
 def test_the_release_folder_verifies_and_loads(project: Project) -> None:
     project.run()
 
-    assert project.xirecipe("verify").stdout.startswith("verified: 8 stages add up, 20 rows")
+    assert project.xirecipe("verify").stdout.startswith("verified: 9 stages add up, 20 rows")
     card = project.xirecipe("card").stdout
     assert card.startswith("---\n")
     assert "X-Instruction Swahili" in card
@@ -315,4 +315,4 @@ def test_retrying_failed_rows_brings_them_into_the_dataset(project: Project) -> 
     assert again["generate"]["calls"] == failed
     assert again["split"]["kept"] == 20
     assert len(project.rows()) == 20
-    assert "verified: 8 stages add up, 20 rows" in project.xirecipe("verify").stdout
+    assert "verified: 9 stages add up, 20 rows" in project.xirecipe("verify").stdout
