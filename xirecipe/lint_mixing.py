@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from xirecipe.diagnostics import Diagnostic, did_you_mean, shortened
 from xirecipe.lint import COMMIT, licences
-from xirecipe.lint_prompts import evaluation, prompt_problems
+from xirecipe.lint_prompts import evaluation, prompt_problems, user_turn
 from xirecipe.load import Loaded
 from xirecipe.mixing import name_in, named_languages, open_languages
 from xirecipe.prompts import TemplateError, names_used, render
@@ -256,19 +256,7 @@ def _turns(recipe: MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
     for name, part in recipe.mix.parts.items():
         for index, turn in enumerate(part.prompts):
             span, place = loaded.span("mix", "parts", name, "prompts", index), f"`mix.parts.{name}.prompts[{index}]`"
-            try:
-                used = names_used(turn)
-                unknown = sorted(used - set(known))
-                if not unknown:
-                    render(turn, example)
-            except TemplateError as error:
-                yield Diagnostic("bad-prompt", f"{place}: {shortened(error.message, 200)}", span)
-                continue
-            for variable in unknown:
-                message = f"{place} reads `{variable}`; there is {', '.join(f'`{each}`' for each in known)}"
-                yield Diagnostic("unknown-column", message, span, did_you_mean(variable, known))
-            if not unknown and "instruction" not in used:
-                yield Diagnostic("bad-value", f"{place} does not show the `instruction`", span)
+            yield from user_turn(turn, place, span, example, ", ".join(f"`{each}`" for each in known))
     for code, phrase in recipe.answer_in.items():
         span = loaded.span("answer_in", code, "phrase")
         try:

@@ -97,20 +97,24 @@ def evaluation(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnosti
 
 
 def messages(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    known = {"instruction", "language"}
-    values = {name: _example("judge", loaded)[name] for name in known}
+    example = {name: _example("judge", loaded)[name] for name in ("instruction", "language")}
     for style in ("plain", "assistant"):
-        span = loaded.span("messages", style)
-        try:
-            text = getattr(recipe.messages, style)
-            unknown = sorted(names_used(text) - known)
-            if not unknown:
-                render(text, values)
-        except TemplateError as error:
-            yield Diagnostic("bad-prompt", f"`messages.{style}`: {shortened(error.message, 200)}", span)
-            continue
-        for variable in unknown:
-            message = f"`messages.{style}` reads `{variable}`; there is `instruction` and `language`"
-            yield Diagnostic("unknown-column", message, span, did_you_mean(variable, known))
-        if not unknown and "instruction" not in names_used(text):
-            yield Diagnostic("bad-value", f"`messages.{style}` does not show the `instruction`", span)
+        text, span = getattr(recipe.messages, style), loaded.span("messages", style)
+        yield from user_turn(text, f"`messages.{style}`", span, example, "`instruction` and `language`")
+
+
+def user_turn(text: str, place: str, span: Span, example: dict[str, object], listed: str) -> Iterator[Diagnostic]:
+    """What is wrong with a template of a user's turn: it reads what `example` has, and shows the instruction."""
+    try:
+        used = names_used(text)
+        unknown = sorted(used - example.keys())
+        if not unknown:
+            render(text, example)
+    except TemplateError as error:
+        yield Diagnostic("bad-prompt", f"{place}: {shortened(error.message, 200)}", span)
+        return
+    for variable in unknown:
+        message = f"{place} reads `{variable}`; there is {listed}"
+        yield Diagnostic("unknown-column", message, span, did_you_mean(variable, example))
+    if not unknown and "instruction" not in used:
+        yield Diagnostic("bad-value", f"{place} does not show the `instruction`", span)
