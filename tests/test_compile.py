@@ -12,6 +12,7 @@ from tests.builders import RECIPE, SEED, TEXTS, Folder, recipe_folder
 from xirecipe.columns import CORE
 from xirecipe.compile import BrokenRecipe, compile_recipe
 from xirecipe.diagnostics import UserError
+from xirecipe.recipe.models import EmbeddedModel
 
 
 @pytest.fixture
@@ -57,6 +58,33 @@ def test_what_changes_no_row_changes_no_fingerprint(folder: Folder, changes: dic
     before = fingerprints()
     folder.recipe(changes)
     assert fingerprints() == before
+
+
+ADAPTER = {"path": "writer.gguf", "sha256": "a" * 64, "license": "mit"}
+EMBEDDED = {"engine": "embedded", "package": "p", "revision": "1", "sha256": "b" * 64, "license": "mit"}
+
+
+def test_an_adapter_is_part_of_its_models_answers_and_neither_its_place_nor_its_licence_is(folder: Folder) -> None:
+    for name in ("writer.gguf", "adapters/other.gguf"):
+        folder.write(name, "weights")
+    folder.recipe({"models.writer": EMBEDDED})
+    plain = fingerprints()
+    folder.recipe({"models.writer": EMBEDDED | {"adapter": ADAPTER}})
+    with_adapter = fingerprints()
+    assert changed_stages(plain, with_adapter) == from_stage("generate")
+    folder.recipe({"models.writer": EMBEDDED | {"adapter": ADAPTER | {"path": "adapters/other.gguf", "license": "x"}}})
+    assert fingerprints() == with_adapter
+    folder.recipe({"models.writer": EMBEDDED | {"adapter": ADAPTER | {"sha256": "c" * 64}}})
+    assert changed_stages(with_adapter, fingerprints()) == from_stage("generate")
+
+
+def test_an_adapters_path_begins_at_the_recipes_folder(folder: Folder) -> None:
+    folder.write("writer.gguf", "weights")
+    folder.recipe({"models.writer": EMBEDDED | {"adapter": ADAPTER}})
+    model = compile_recipe(Path("tiny.yaml")).stage("generate").model
+    assert isinstance(model, EmbeddedModel)
+    assert model.adapter is not None
+    assert Path(model.adapter.path) == folder.root / "writer.gguf"
 
 
 def test_paths_are_no_identity(folder: Folder) -> None:

@@ -21,6 +21,15 @@ def report(expected_code: int = 1) -> str:
     return ran.err
 
 
+def test_an_adapter_that_is_not_there_is_named_before_anything_runs(folder: Folder) -> None:
+    adapter = {"path": "writer.gguf", "sha256": "a" * 64, "license": "mit"}
+    model = {"engine": "embedded", "package": "p", "revision": "1", "sha256": "b" * 64, "license": "mit"}
+    folder.recipe({"models.writer": model | {"adapter": adapter}})
+    assert "error[missing-adapter]: there is no adapter writer.gguf" in report()
+    folder.recipe({"models.writer": model | {"adapter": adapter | {"path": "../writer.gguf"}}})
+    assert "error[escaping-path]: `adapter: ../writer.gguf` leaves the recipe folder" in report()
+
+
 def test_a_missing_prompt_is_met_with_the_nearest(folder: Folder) -> None:
     folder.recipe({"generate.prompt": "prompts/wirte.j2"})
     assert (

@@ -19,6 +19,7 @@ from xirecipe.recipe.generation import Seed
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.mixing import AnswerIn, FileVersion, HubVersion
+from xirecipe.recipe.models import Model, ServerModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
@@ -28,7 +29,7 @@ from xirecipe.store import write_whole
 #: What is said of a file that cannot be hashed, by its role.
 _UNREADABLE = {"source": "unreadable-corpus", "evaluation": "unreadable-evaluation", "version": "unreadable-dataset"}
 #: What is said of local files that are not here.
-_MISSING = ("missing-corpus", "missing-evaluation", "missing-dataset")
+_MISSING = ("missing-corpus", "missing-evaluation", "missing-dataset", "missing-adapter")
 
 
 class BrokenRecipe(UserError):
@@ -87,7 +88,7 @@ def _mix_plan(
                 Stage(
                     "translate", translate, language, (stages[-1],),
                     prompts={translate.prompt: files[translate.prompt]}, model_name=translate.model,
-                    model=recipe.models[translate.model], dataset=name, root=root,
+                    model=_placed(recipe.models[translate.model], root), dataset=name, root=root,
                     languages={c: loaded.languages[c] for c in (translate.from_language, *translate.into)},
                 )
             )  # fmt: skip
@@ -147,7 +148,7 @@ def _text_plan(
         return read_pairs(file, file.name)
 
     def model(name: str | None) -> dict[str, object]:
-        return {} if name is None else {"model_name": name, "model": recipe.models[name]}
+        return {} if name is None else {"model_name": name, "model": _placed(recipe.models[name], root)}
 
     judge = recipe.judge
     judge_prompts = {
@@ -195,6 +196,14 @@ def _text_plan(
         recipe, language, loaded.profile or "", root, loaded.path, tuple(stages), files, attachments, loaded.overrides,
         limit,
     )  # fmt: skip
+
+
+def _placed(model: Model, root: Path) -> Model:
+    """The model with the whole path of its adapter: the process that loads it knows no recipe folder."""
+    if isinstance(model, ServerModel) or model.adapter is None:
+        return model
+    path = inside(root, model.adapter.path, None, "adapter")
+    return model.model_copy(update={"adapter": model.adapter.model_copy(update={"path": str(path)})})
 
 
 def _content(

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from xirecipe import tables
 from xirecipe.diagnostics import UserError
 from xirecipe.models.completions import CompletionLog
-from xirecipe.models.requests import Request, model_identity
+from xirecipe.models.requests import Request
 from xirecipe.plan import AnyPlan
 from xirecipe.questions import generate_requests, judge_requests
 from xirecipe.rating import LEVELS, blank, examples
@@ -150,7 +150,7 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     if requests is not None:
         calls = paid = 0
         chars = 0
-        with CompletionLog(store.completions, model_identity(stage.model)) as log:
+        with CompletionLog(store.completions, stage.model.identity) as log:
             for key, request in requests.items():
                 if key in log:
                     paid += 1
@@ -161,7 +161,7 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     elif line.rows_in is None:
         return StageCost(stage, "run", line.why, None, None, False, None, None, None, None, None)
     else:
-        with CompletionLog(store.completions, model_identity(stage.model)) as log:
+        with CompletionLog(store.completions, stage.model.identity) as log:
             paid = None if len(log) else 0
         calls = _expected_calls(stage, line.rows_in)
         tokens = round(calls * (tokens_each or _guessed_tokens(stage)))
@@ -190,7 +190,7 @@ def _exact_requests(stage: Stage, store: Store) -> dict[str, Request] | None:
     if not all(source.done for source in sources):
         return None
     assert stage.model is not None
-    identity = model_identity(stage.model)
+    identity = stage.model.identity
     return {request.key(identity): request for request in _requests(stage, *(tables.read(s.data) for s in sources))}
 
 

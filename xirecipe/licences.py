@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xirecipe.recipe.mix_recipe import MixRecipe
+from xirecipe.recipe.models import ServerModel
 from xirecipe.recipe.recipe import Recipe
 
 #: In words, for what has no identifier on the Hub.
@@ -103,8 +104,8 @@ def inputs(recipe: Recipe | MixRecipe) -> Iterator[Input]:
         return
     for name, source in recipe.corpus.sources.items():
         yield Input(("corpus", "sources", name, "license"), source.license, "texts")
-    for name, model in recipe.models.items():
-        yield Input(("models", name, "license"), model.license, "model")
+    for name in recipe.models:
+        yield from _model(recipe, name)
     yield Input(("seed", "license"), recipe.seed.license, "texts")
     if recipe.generate.exemplars.seed is not None:
         yield Input(("generate", "exemplars", "seed", "license"), recipe.generate.exemplars.seed.license, "texts")
@@ -120,7 +121,14 @@ def _mixed(recipe: MixRecipe) -> Iterator[Input]:
                 yield Input(("datasets", name, "versions", code, "license"), version.license, "texts")
         model = recipe.translate[name].model if name in recipe.translate else None
         if model in recipe.models:
-            yield Input(("models", model, "license"), recipe.models[model].license, "model")
+            yield from _model(recipe, model)
+
+
+def _model(recipe: Recipe | MixRecipe, name: str) -> Iterator[Input]:
+    model = recipe.models[name]
+    yield Input(("models", name, "license"), model.license, "model")
+    if not isinstance(model, ServerModel) and model.adapter is not None:
+        yield Input(("models", name, "adapter", "license"), model.adapter.license, "model")
 
 
 def conflicts(recipe: Recipe | MixRecipe) -> Iterator[Conflict]:

@@ -14,7 +14,7 @@ from xirecipe.load import Loaded, inside, shown_name
 from xirecipe.recipe.corpus import FileSource, HubSource, Source
 from xirecipe.recipe.generation import Exemplars, Seed
 from xirecipe.recipe.mix_recipe import MixRecipe
-from xirecipe.recipe.models import EmbeddedModel
+from xirecipe.recipe.models import EmbeddedModel, ServerModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
@@ -72,6 +72,15 @@ def _models(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
             if from_package == from_hub:
                 message = f"`models.{name}` needs either `package`, or `repository` and `file`"
                 yield Diagnostic("bad-value", message, loaded.key_span("models", name))
+        if not isinstance(model, ServerModel) and model.adapter is not None:
+            span = loaded.span("models", name, "adapter", "path")
+            try:
+                if inside(loaded.root, model.adapter.path, span, "adapter").exists():
+                    continue
+            except UserError as error:
+                yield from error.diagnostics
+            else:
+                yield Diagnostic("missing-adapter", f"there is no adapter {shortened(model.adapter.path, 200)}", span)
 
 
 def _seed(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:

@@ -166,7 +166,7 @@ class Stage:
             # A candidate goes for the first evaluation that it repeats.
             identity["order"] = list(self.config.evaluations)
         if self.model is not None:
-            identity["model"] = self.model.model_dump(mode="json", exclude_defaults=True, exclude={"license"})
+            identity["model"] = self.model.identity
         if self.exemplars:
             identity["exemplars"] = [[p.instruction, p.response] for p in self.exemplars]
             if isinstance(self.config, Exemplars | RatingSet):

@@ -14,7 +14,7 @@ from xirecipe import tables
 from xirecipe.columns import CORE, columns_after
 from xirecipe.compile import compile_recipe
 from xirecipe.models.completions import CompletionLog
-from xirecipe.models.requests import Answer, model_identity
+from xirecipe.models.requests import Answer
 from xirecipe.questions import generate_requests
 from xirecipe.store import Manifest, Store
 
@@ -144,7 +144,7 @@ def test_answers_that_are_paid_for_are_not_counted_again(folder: Folder) -> None
     finish(folder, to="dedup")
     stage = compile_recipe(folder.root / "tiny.yaml").stage("generate")
     assert stage.model is not None
-    store, identity = Store(folder.root / "store"), model_identity(stage.model)
+    store, identity = Store(folder.root / "store"), stage.model.identity
     rows = tables.read(store.artifact("dedup", stage.inputs[0].fingerprint).data)
     requests = [request for _, request in generate_requests(stage, rows)]
     with CompletionLog(store.completions, identity) as log:

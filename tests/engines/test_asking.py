@@ -19,7 +19,7 @@ from tests.models.fake_server import FakeServer, Fault, prompt_of, written
 from xirecipe.diagnostics import UserError
 from xirecipe.engines.asking import Asked, ask
 from xirecipe.models.completions import CompletionLog
-from xirecipe.models.requests import Answer, Failure, Request, model_identity
+from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.recipe.models import EmbeddedModel, Model, Rates, Sampling, ServerModel
 from xirecipe.recipe.selection import Budget
 from xirecipe.settings import Settings
@@ -55,7 +55,7 @@ class Asker:
         )  # fmt: skip
 
     def kept(self) -> CompletionLog:
-        return CompletionLog(self.store.completions, model_identity(MODEL))
+        return CompletionLog(self.store.completions, MODEL.identity)
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def run(tmp_path: Path, fake_server: FakeServer) -> Iterator[subprocess.Popen[by
 def asks_only_the_rest(asker: Asker, server: FakeServer) -> None:
     wanted = requests(200)
     kept, sent = asker.kept(), len(server.calls)
-    answered = {request.prompt for request in wanted if request.key(model_identity(MODEL)) in kept}
+    answered = {request.prompt for request in wanted if request.key(MODEL.identity) in kept}
     # Answers on their way at the kill are lost, at most one a slot.
     assert sent - 4 <= len(answered) <= sent
     server.delay = 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from xirecipe.fingerprint import digest
 from xirecipe.models.completions import CompletionLog
-from xirecipe.models.requests import Answer, Request, model_identity
+from xirecipe.models.requests import Answer, Request
 from xirecipe.recipe.models import Sampling, ServerModel
 
 IDENTITY: dict[str, Any] = {"engine": "server", "model": "fake", "revision": "1"}
@@ -94,7 +94,7 @@ def test_a_reader_sees_what_another_process_appended_after_refresh(tmp_path: Pat
 
 def test_models_that_answer_differently_have_different_logs(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"engine": "server", "model": "fake", "license": "cc0-1.0"}
-    one, other = (model_identity(ServerModel(**facts, revision=revision)) for revision in ("1", "2"))
+    one, other = (ServerModel(**facts, revision=revision).identity for revision in ("1", "2"))
     assert CompletionLog(tmp_path, one).path != CompletionLog(tmp_path, other).path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +17,9 @@ from tests.engines.test_asking import processes_about, texts, wait_until
 from tests.models.fake_server import written
 from xirecipe.diagnostics import UserError
 from xirecipe.engines.asking import ask
+from xirecipe.models.client import client_for
 from xirecipe.models.requests import FatalModelError, Request
+from xirecipe.models.server import ServerClient
 from xirecipe.models.vllm import command, free_port, require_vllm, served
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
@@ -83,6 +87,41 @@ def test_what_the_recipe_leaves_open_is_left_to_vllm() -> None:
     arguments = command(model("org/big"), Settings(), 8123)
     assert "--quantization" not in arguments
     assert "--max-model-len" not in arguments
+
+
+def peft_folder(folder: Path, rank: int) -> dict[str, str]:
+    """An adapter's section of a recipe. vLLM reads the weights, we only their digest."""
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    (folder / "adapter_config.json").write_text(json.dumps({"r": rank}), encoding="utf-8")
+    return {"path": str(folder), "sha256": hashlib.sha256(b"weights").hexdigest(), "license": "mit"}
+
+
+def test_an_adapter_is_served_beside_its_model_with_room_for_its_rank(tmp_path: Path) -> None:
+    arguments = command(model("org/big", adapter=peft_folder(tmp_path, 12)), Settings(), 8123)
+    assert arguments[-5:] == [
+        "--max-lora-rank", "16", "--lora-modules", f"xirecipe-adapter={tmp_path}", "--enable-lora",
+    ]  # fmt: skip
+
+
+def test_an_adapted_model_is_asked_for_by_its_adapters_name(tmp_path: Path) -> None:
+    settings = Settings(environment={"XIRECIPE_MODEL_URL": "http://localhost:1/v1"})
+    client = client_for(model("org/big", adapter=peft_folder(tmp_path, 8)), "writer", settings)
+    assert isinstance(client, ServerClient)
+    assert client.model == "xirecipe-adapter"
+
+
+@pytest.mark.parametrize("config", ["{}", "nothing", '{"r": 4096}'])
+def test_an_adapter_of_no_rank_that_vllm_knows_is_refused(tmp_path: Path, config: str) -> None:
+    adapter = peft_folder(tmp_path, 8)
+    (tmp_path / "adapter_config.json").write_text(config, encoding="utf-8")
+    with pytest.raises(FatalModelError, match="names no rank that vLLM knows"):
+        command(model("org/big", adapter=adapter), Settings(), 8123)
+
+
+def test_an_adapter_of_the_settings_is_refused_because_it_changes_answers() -> None:
+    with pytest.raises(FatalModelError, match="may not set `--lora-modules=x=y`") as caught:
+        command(model("org/big"), Settings(vllm_arguments="--lora-modules=x=y"), 8123)
+    assert caught.value.hint == "set `models.<name>.adapter` in the recipe"
 
 
 def test_a_server_is_waited_for_and_gone_afterwards(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:

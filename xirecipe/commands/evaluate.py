@@ -25,7 +25,6 @@ from xirecipe.evaluating.judging import Questioner
 from xirecipe.evaluating.prompt_sets import PromptSets, read_prompt_set
 from xirecipe.evaluating.results import Evaluation, Results, check_target, copy
 from xirecipe.load import Loaded, inside, load_language, shown_name
-from xirecipe.models.requests import model_identity
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import Model
@@ -260,7 +259,7 @@ def _evaluation(
         "revision": revision,
         "files": {name: table.sha256 for name, table in files.items()},
         "prompt_sets": {name: each.sha256 for name, each in sets.items()},
-        "model": model_identity(model),
+        "model": model.identity,
         "prompt_sha256": hashlib.sha256(questioner.template.encode()).hexdigest(),
         "sampling": {"temperature": config.temperature, "max_tokens": config.max_tokens},
         "language": session.language.model_dump(mode="json", exclude={"filters", "sources", "lid_labels"}),

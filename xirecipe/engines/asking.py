@@ -18,7 +18,7 @@ import xirecipe
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
 from xirecipe.engines.job import Job
 from xirecipe.models.completions import CompletionLog
-from xirecipe.models.requests import Answer, Failure, Request, model_identity
+from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.recipe.models import Model
 from xirecipe.settings import PREFIX, Settings
 from xirecipe.spending import Spending
@@ -71,7 +71,7 @@ def ask(
     Raises UserError when no request can succeed or the budget is reached, and KeyboardInterrupt; answers received until
     then are kept in each case. A RuntimeError is our bug.
     """
-    identity = model_identity(model)
+    identity = model.identity
     log = CompletionLog(store.completions, identity)
     job = Job(work_folder / "asking", model, name, store.completions.absolute(), settings, budget)
     missing: list[str] = []

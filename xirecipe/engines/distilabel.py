@@ -32,6 +32,7 @@ from xirecipe.models.client import Client, client_for
 from xirecipe.models.embedded_client import EmbeddedClient, groups
 from xirecipe.models.requests import FatalModelError, Request
 from xirecipe.models.vllm import require_vllm
+from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import EmbeddedModel, VllmModel
 
 #: Rows a batch. distilabel's batch manager is quadratic in batches, and every batch waits for its slowest call.
@@ -212,7 +213,8 @@ class VllmLLM(Recording, vLLM):
         except (ValueError, OSError, RuntimeError, SystemExit) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise FatalModelError("vllm-start-failed", f"vLLM did not start: {reason}", f"see {job.log}") from error
-        self._engine = VllmEngine(self._model, chat=job.model.prompt_format == "chat")
+        chat = job.model.prompt_format == "chat"
+        self._engine = VllmEngine(self._model, chat=chat, adapter=adapter_of(job.model))
 
     def disconnect(self) -> None:
         if self._engine is not None:

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from xirecipe.diagnostics import UserError
 from xirecipe.models.completions import CompletionLog
-from xirecipe.models.requests import Answer, Failure, FatalModelError, Request, model_identity
+from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
@@ -122,7 +122,7 @@ class Recorder:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._log = CompletionLog(job.completions, model_identity(job.model))
+        self._log = CompletionLog(job.completions, job.model.identity)
         self._requests: BinaryIO = job.requests.open("rb")
         self._failures: BinaryIO = job.failures.open("ab", buffering=0)
         self._in_flight = 0

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from xirecipe.models.replies import label_log_probs
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.models.server import TOP_TOKENS
-from xirecipe.models.vllm import own_arguments
+from xirecipe.models.vllm import ADAPTED, lora_rank, own_arguments
+from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
 
@@ -23,10 +25,11 @@ IN_FLIGHT = 256
 class VllmEngine:
     """Wraps a `vllm.LLM`."""
 
-    def __init__(self, llm: Any, *, chat: bool) -> None:
+    def __init__(self, llm: Any, *, chat: bool, adapter: Path | None = None) -> None:
         self._engine = llm.llm_engine
         self._tokenizer = llm.get_tokenizer()
         self._chat = chat
+        self._lora = _lora(adapter)
         self._asked: dict[str, tuple[Request, int]] = {}
 
     @property
@@ -40,7 +43,7 @@ class VllmEngine:
         needed, room = len(tokens) + params.max_tokens, self._engine.model_config.max_model_len
         if needed > room:
             return Failure("too_long", f"the prompt and what follows it need {needed} tokens; the context holds {room}")
-        self._engine.add_request(key, {"prompt_token_ids": tokens}, params)
+        self._engine.add_request(key, {"prompt_token_ids": tokens}, params, lora_request=self._lora)
         self._asked[key] = request, continued
         return None
 
@@ -86,7 +89,17 @@ def engine_options(model: VllmModel, settings: Settings) -> dict[str, Any]:
     options = {name: value for name, value in given.items() if value != defaults[name]}
     if model.max_model_tokens is not None:
         options["max_model_len"] = model.max_model_tokens
+    if (adapter := adapter_of(model)) is not None:
+        options |= {"enable_lora": True, "max_lora_rank": lora_rank(adapter)}
     return options
+
+
+def _lora(adapter: Path | None) -> Any:
+    if adapter is None:
+        return None
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest(ADAPTED, 1, str(adapter))
 
 
 def _params(request: Request) -> Any:

@@ -120,7 +120,7 @@ def asked_model(role: str, stage: Stage, manifest: Manifest, sampling: str | Non
         raise AssertionError(f"{stage.kind} has no model")
     prompts = tuple((path, hashlib.sha256(text.encode()).hexdigest()) for path, text in stage.prompts.items())
     return ModelUse(
-        role, model_id(model), model.revision, _quantization(model), model.license, sampling, prompts,
+        role, model_id(model), _revision(model), _quantization(model), model.license, sampling, prompts,
         manifest.calls + manifest.reused,
     )  # fmt: skip
 
@@ -133,6 +133,12 @@ def model_id(model: Model) -> str:
             return model.model
         case _:
             assert_never(model)
+
+
+def _revision(model: Model) -> str:
+    if isinstance(model, ServerModel) or model.adapter is None:
+        return model.revision
+    return f"{model.revision}, with an adapter, sha256 {model.adapter.sha256[:12]}"
 
 
 def family(model: Model) -> str:

@@ -7,7 +7,8 @@ from typing import Protocol, assert_never
 from xirecipe.models.embedded_client import EmbeddedClient
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.models.server import ServerClient
-from xirecipe.recipe.models import EmbeddedModel, Model, ServerModel, VllmModel
+from xirecipe.models.vllm import ADAPTED
+from xirecipe.recipe.models import Adapter, EmbeddedModel, Model, ServerModel, VllmModel
 from xirecipe.settings import Settings
 
 
@@ -28,6 +29,8 @@ def client_for(model: Model, name: str, settings: Settings) -> Client:
     match model:
         case EmbeddedModel():
             return EmbeddedClient(model, settings)
+        case VllmModel(adapter=Adapter()):
+            return ServerClient(ADAPTED, name, model.prompt_format, settings)
         case ServerModel() | VllmModel():
             return ServerClient(model.model, name, model.prompt_format, settings)
         case _:

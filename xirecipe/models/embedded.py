@@ -39,8 +39,8 @@ class TokenScore:
 class Weights:
     """A model file in memory, shared by several `EmbeddedModel`s; freed when the last of them is closed."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `ModelFileError` where llama.cpp cannot read the file."""
+    def __init__(self, path: Path, adapter: Path | None = None) -> None:
+        """Raises `ModelFileError` where llama.cpp cannot read the file, or the adapter is not one of this model."""
         if not path.is_file():
             raise ModelFileError(f"no model file at {path}")
         self.lib = library()
@@ -49,6 +49,13 @@ class Weights:
         )
         if not self.model:
             raise ModelFileError(f"llama.cpp cannot read {path} as a GGUF model")
+        # Freed with the model.
+        self.adapter: int | None = None
+        if adapter is not None:
+            self.adapter = self.lib.llama_adapter_lora_init(self.model, os.fsencode(adapter))
+            if not self.adapter:
+                self.lib.llama_model_free(self.model)
+                raise ModelFileError(f"llama.cpp cannot put {adapter} on {path.name} as a LoRA adapter")
         self.vocab = self.lib.llama_model_get_vocab(self.model)
         self.vocab_size = int(self.lib.llama_vocab_n_tokens(self.vocab))
         # Gemma writes nonsense without its BOS token; models that want none say so in the file.
@@ -106,6 +113,9 @@ class EmbeddedModel:
             Lane(self._lib, self._weights.model or 0, self._weights.vocab_size, context_tokens, count, threads)
             for count in (sequences + 1, 1)
         )
+        if self._weights.adapter:
+            for lane in (self._drawing, self._scoring):
+                lane.adapt(self._weights.adapter)
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from xirecipe.models.draw import EmbeddedSampling
 from xirecipe.models.llama_cpp import EmbeddedError
 from xirecipe.models.replies import log_sum_exp
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
-from xirecipe.models.weights import weights
+from xirecipe.models.weights import adapter_of, weights
 from xirecipe.recipe.models import EmbeddedModel, Sampling
 from xirecipe.settings import Settings
 
@@ -25,7 +25,7 @@ class EmbeddedClient:
         """Loads the weights. Raises FatalModelError when they are absent, not the pinned ones, or cannot be used."""
         self._chat = model.prompt_format == "chat"
         try:
-            shared = embedded.Weights(weights(model))
+            shared = embedded.Weights(weights(model), adapter_of(model))
             if self._chat:
                 _ = shared.frame
             self._models = [

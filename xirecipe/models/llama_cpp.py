@@ -59,6 +59,12 @@ class Lane:
         step = self._sequence.itemsize
         self._sequence_at = (ctypes.c_void_p * CHUNK)(*(self._sequence.ctypes.data + step * i for i in range(CHUNK)))
 
+    def adapt(self, adapter: int) -> None:
+        """Put a LoRA adapter on everything that this context decodes from now on."""
+        held, scale = ctypes.c_void_p(adapter), ctypes.c_float(1.0)
+        if self._lib.llama_set_adapters_lora(self._context, ctypes.byref(held), 1, ctypes.byref(scale)) != 0:
+            raise EmbeddedError("llama.cpp could not put the adapter on the model")
+
     def free(self) -> None:
         if self._context:
             self._lib.llama_free(self._context)
@@ -179,6 +185,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_model_free": (None, [_P]),
     "llama_model_get_vocab": (_P, [_P]),
     "llama_model_chat_template": (ctypes.c_char_p, [_P, ctypes.c_char_p]),
+    "llama_adapter_lora_init": (_P, [_P, ctypes.c_char_p]),
+    "llama_set_adapters_lora": (_I, [_P, _P, ctypes.c_size_t, _P]),
     "llama_init_from_model": (_P, [_P, _ContextParams]),
     "llama_free": (None, [_P]),
     "llama_get_memory": (_P, [_P]),

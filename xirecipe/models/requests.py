@@ -6,14 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from xirecipe.fingerprint import digest
-from xirecipe.recipe.models import Model, Sampling
+from xirecipe.recipe.models import Sampling
 
 RequestKind = Literal["complete", "choose", "score"]
-
-
-def model_identity(model: Model) -> dict[str, Any]:
-    """What makes two models answer differently; licence, URL and devices do not."""
-    return model.model_dump(mode="json", exclude={"license"}, exclude_defaults=True)
 
 
 @dataclass(frozen=True)

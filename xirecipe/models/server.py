@@ -48,7 +48,7 @@ class ServerClient:
         if not url.startswith(("http://", "https://")):
             raise FatalModelError("bad-model-url", f"the URL of the model `{name}` is not one: {url}", example)
         self.url = url.rstrip("/")
-        self._model, self._name, self._chat, self._settings = model, name, prompt_format == "chat", settings
+        self.model, self._name, self._chat, self._settings = model, name, prompt_format == "chat", settings
         self._key = settings.model_key(name)
         self._session: aiohttp.ClientSession | None = None
         self._replied = False
@@ -139,7 +139,7 @@ class ServerClient:
         """One request with its retries. `optional`: a server may lack this path (404 is then `unsupported`)."""
         call = retrying(self._settings.request_attempts)
         try:
-            return await call(self._attempt, path, {"model": self._model, **body}, optional)
+            return await call(self._attempt, path, {"model": self.model, **body}, optional)
         except TryAgain as error:
             if error.refused_connection:
                 raise self._unreachable(error.failure.detail) from None
@@ -198,7 +198,7 @@ class ServerClient:
         if status == 404 and "model" in text.lower():
             raise FatalModelError(
                 "unknown-model",
-                f"{self.url} does not know the model `{self._model}`",
+                f"{self.url} does not know the model `{self.model}`",
                 f"`models.{self._name}.model` must be the server's name for it; {self.url}/models lists them",
             )
         if 300 <= status < 400 or status in (404, 405):

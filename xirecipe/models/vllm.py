@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shlex
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xirecipe.models.requests import FatalModelError
+from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import VllmModel
 from xirecipe.settings import PREFIX, Settings
 
@@ -31,16 +33,24 @@ _PINNED = {
     "--quantization": "quantization",
     "--dtype": "dtype",
     "--max-model-len": "max_model_tokens",
+    "--enable-lora": "adapter",
+    "--lora-modules": "adapter",
     "--seed": None,  # every request carries its own, from `sampling.seed`
 }
+
+
+#: What a server calls the model with its adapter on it.
+ADAPTED = "xirecipe-adapter"
+#: Ranks that vLLM makes room for.
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 def command(model: VllmModel, settings: Settings, port: int, python: str = sys.executable) -> list[str]:
     """How the server is started. Through the module: the `vllm` command fails where the package lacks metadata.
 
-    Raises FatalModelError, see `own_arguments`.
+    Raises FatalModelError, see `own_arguments` and `adapter_of`.
     """
-    options = {
+    options: dict[str, str | int | None] = {
         "--model": model.model,
         "--revision": model.revision,
         "--tokenizer-revision": model.revision,
@@ -50,8 +60,22 @@ def command(model: VllmModel, settings: Settings, port: int, python: str = sys.e
         "--host": "127.0.0.1",
         "--port": port,
     }
+    if (adapter := adapter_of(model)) is not None:
+        options |= {"--max-lora-rank": lora_rank(adapter), "--lora-modules": f"{ADAPTED}={adapter}"}
     given = [str(part) for option in options.items() if option[1] is not None for part in option]
+    if adapter is not None:
+        given.append("--enable-lora")
     return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *own_arguments(settings)]
+
+
+def lora_rank(adapter: Path) -> int:
+    """The room that vLLM is to make for an adapter as PEFT saved it. Raises FatalModelError where it has none."""
+    try:
+        rank = int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"])
+        return next(room for room in _LORA_RANKS if room >= rank)
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        message = f"{adapter / 'adapter_config.json'} names no rank that vLLM knows: {error!r}"
+        raise FatalModelError("bad-adapter", message, "name the folder that PEFT's `save_pretrained` wrote") from error
 
 
 def own_arguments(settings: Settings) -> list[str]:

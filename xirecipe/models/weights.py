@@ -10,7 +10,7 @@ from pathlib import Path
 from xirecipe.fingerprint import file_digest
 from xirecipe.models.llama_cpp import ModelFileError
 from xirecipe.models.requests import FatalModelError
-from xirecipe.recipe.models import EmbeddedModel
+from xirecipe.recipe.models import EmbeddedModel, VllmModel
 
 _PACKAGED = {
     # registry package: (module with `assemble(output_path)`, SHA-256 of the assembled file)
@@ -77,6 +77,28 @@ def weights(model: EmbeddedModel) -> Path:
             "other-weights",
             f"{path} has sha256 {found}, the recipe says {model.sha256}",
             "remove the file and run again, or correct `sha256` and `revision`",
+        )
+    return path
+
+
+def adapter_of(model: EmbeddedModel | VllmModel) -> Path | None:
+    """Where the model's LoRA adapter lies: a GGUF file, or the folder that PEFT saved; None where it has none.
+
+    Raises FatalModelError where it is absent or its sha256 is not the recipe's.
+    """
+    if model.adapter is None:
+        return None
+    path = Path(model.adapter.path)
+    file = path if isinstance(model, EmbeddedModel) else path / "adapter_model.safetensors"
+    if not file.is_file():
+        hint = "it lies beside the recipe that names it; a dataset on the Hub does not carry it"
+        raise FatalModelError("no-adapter", f"there is no adapter at {file}", hint)
+    found = file_digest(file)
+    if found != model.adapter.sha256:
+        raise FatalModelError(
+            "other-adapter",
+            f"{file} has sha256 {found}, the recipe says {model.adapter.sha256}",
+            "put the right file there, or correct `sha256`: answers are then asked for again",
         )
     return path
 

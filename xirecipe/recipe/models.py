@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from xirecipe.recipe.base import PositiveInt, Revision, Section
 
 Quantization = Annotated[str, Field(min_length=1)]
+
+
+class Adapter(Section):
+    """Weights that a training added to a model's own: LoRA (Hu et al. 2021, arXiv 2106.09685)."""
+
+    path: str
+    """For an embedded model a GGUF file, for vLLM a folder as PEFT saves it. Relative to the recipe's folder."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the GGUF file, or of the folder's `adapter_model.safetensors`: verified before it is loaded."""
+    license: str
+    """Of the adapter; the model's own terms go on applying."""
 
 
 class ModelFacts(Section):
@@ -18,6 +29,12 @@ class ModelFacts(Section):
     """Terms of the weights, and so of what they write: a Hub licence name or `other: ...` in words."""
     prompt_format: Literal["chat", "completion"] = "chat"
     """`chat`: the model's own template around a user message. `completion`: the prompt as it stands (base models)."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes two models answer differently: not their licences, not where an adapter's file lies."""
+        unsaid: Any = {"license": True, "adapter": {"path", "license"}}
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=unsaid)
 
 
 class EmbeddedModel(ModelFacts):
@@ -34,6 +51,7 @@ class EmbeddedModel(ModelFacts):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the weights file: verified before it is loaded."""
     context_tokens: PositiveInt = 2048
+    adapter: Adapter | None = None
 
 
 class ServerModel(ModelFacts):
@@ -54,6 +72,7 @@ class VllmModel(ModelFacts):
     quantization: Quantization | None = None
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     max_model_tokens: PositiveInt | None = None
+    adapter: Adapter | None = None
 
 
 Model = Annotated[EmbeddedModel | ServerModel | VllmModel, Field(discriminator="engine")]
