@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from xirecipe.diagnostics import UserError
 from xirecipe.recipe.generation import Exemplars
@@ -66,3 +67,12 @@ def test_fixed_takes_the_first_or_the_named() -> None:
 def test_random_is_drawn_once_for_all_machines() -> None:
     assert [p.id for p in choose(PAIRS, wanted(count=4, choice="random"))] == ["0", "6", "7", "8"]
     assert [p.id for p in choose(PAIRS, wanted(count=4, choice="random", random_seed=1))] == ["7", "4", "0", "8"]
+
+
+def test_a_model_that_has_learnt_is_shown_no_pair() -> None:
+    assert choose(PAIRS, wanted(count=0)) == ()
+
+
+def test_the_nearest_of_no_pairs_is_a_contradiction() -> None:
+    with pytest.raises(ValidationError, match="`count: 0` shows none"):
+        wanted(count=0, choice="nearest")

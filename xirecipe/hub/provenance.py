@@ -81,10 +81,12 @@ def sources(plan: Plan, store: Store, released: dict[str, int]) -> tuple[SourceU
             SourceUse(name, location, pinned, source.license, "responses", read.get(name, 0), released.get(name, 0))
         )
     seed, pairs = plan.recipe.exemplar_seed, plan.stage("generate").exemplars
-    shown = f"sha256 {digest([[pair.instruction, pair.response] for pair in pairs])} of the pairs shown"
-    found.append(SourceUse("exemplars", PurePosixPath(seed.path).name, shown, seed.license, "exemplars", len(pairs), 0))
+    if pairs:
+        shown = f"sha256 {digest([[pair.instruction, pair.response] for pair in pairs])} of the pairs shown"
+        name = PurePosixPath(seed.path).name
+        found.append(SourceUse("exemplars", name, shown, seed.license, "exemplars", len(pairs), 0))
     rated = next((stage.exemplars for stage in plan.stages if stage.kind == "rating_set"), ())
-    if rated and plan.recipe.seed != seed:
+    if rated and (plan.recipe.seed != seed or not pairs):
         pinned = f"sha256 {digest([[pair.id, pair.instruction, pair.response] for pair in rated])} of the pairs"
         name = PurePosixPath(plan.recipe.seed.path).name
         found.append(SourceUse("seed", name, pinned, plan.recipe.seed.license, "rating set", len(rated), 0))

@@ -25,7 +25,8 @@ class Seed(Section):
 class Exemplars(Section):
     """Seed pairs shown in the prompt."""
 
-    count: PositiveInt = 3
+    count: int = Field(3, ge=0)
+    """0: the prompt shows none, because the model has learnt in another way (`models.<name>.adapter`)."""
     choice: Literal["fixed", "random", "nearest"] = "fixed"
     """`fixed`: the ids below, or the first `count`. `random`: drawn once for the recipe by `random_seed`. `nearest`:
     for each document the pairs whose responses are most like it, the most similar last, next to the question."""
@@ -40,6 +41,8 @@ class Exemplars(Section):
 
     @model_validator(mode="after")
     def _ids_fit_the_choice(self) -> Self:
+        if self.count == 0 and self.choice == "nearest":
+            raise ValueError("`choice: nearest` chooses pairs to show, and `count: 0` shows none")
         if self.ids and self.choice != "fixed":
             raise ValueError("ids are for `choice: fixed`")
         if self.ids and len(self.ids) != self.count:
