@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from xirecipe import lint_datasets
 from xirecipe.diagnostics import Diagnostic, did_you_mean, shortened
-from xirecipe.lint import COMMIT, licences
+from xirecipe.lint import licences
 from xirecipe.lint_prompts import evaluation, prompt_problems, user_turn
 from xirecipe.load import Loaded
 from xirecipe.mixing import name_in, named_languages, open_languages
-from xirecipe.prompts import TemplateError, names_used, render
+from xirecipe.prompts import TemplateError, names_used
 from xirecipe.recipe.mix_recipe import MixRecipe
-from xirecipe.recipe.mixing import ENGLISH, FileVersion, HubVersion, Part
-from xirecipe.source_files import source_files
+from xirecipe.recipe.mixing import ENGLISH, Part
 from xirecipe.yaml import Path_
 
 Rule = Callable[[MixRecipe, Loaded], Iterator[Diagnostic]]
@@ -25,7 +25,7 @@ def lint_mixing(loaded: Loaded) -> list[Diagnostic]:
     if not isinstance(recipe, MixRecipe):
         return []
     rules: tuple[tuple[Rule, set[str]], ...] = (
-        (_datasets, {"datasets"}),
+        (lint_datasets.datasets, {"datasets"}),
         (_models, {"models", "translate", "rates"}),
         (_translations, {"datasets", "translate"}),
         (_choices, {"mix"}),
@@ -38,51 +38,6 @@ def lint_mixing(loaded: Loaded) -> list[Diagnostic]:
     )
     there = recipe.model_fields_set | (type(recipe).model_fields.keys() & vars(recipe).keys())
     return [found for rule, needed in rules if needed <= there for found in rule(recipe, loaded)]
-
-
-def _datasets(recipe: MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    """Files that are not there, and revisions that can move: each of them once, however many languages it gives."""
-    moving: set[tuple[str, str]] = set()
-    # Without a mix that could be read, every dataset counts as used.
-    used = recipe.used_datasets if "mix" in vars(recipe) else tuple(recipe.datasets)
-    for name, dataset in recipe.datasets.items():
-        place: Path_ = ("datasets", name)
-        try:
-            unknown = sorted(names_used(dataset.input_template) - {"instruction", "input"})
-            if not unknown:
-                render(dataset.input_template, {"instruction": "text", "input": "text"})
-        except TemplateError as error:
-            message = f"`datasets.{name}.input_template`: {shortened(error.message, 200)}"
-            yield Diagnostic("bad-prompt", message, loaded.span(*place, "input_template"))
-        else:
-            for variable in unknown:
-                message = f"`datasets.{name}.input_template` reads `{variable}`; there is `instruction` and `input`"
-                hint = did_you_mean(variable, ("instruction", "input"))
-                yield Diagnostic("unknown-column", message, loaded.span(*place, "input_template"), hint)
-        for code, version in dataset.versions.items():
-            here = (*place, "versions", code)
-            if isinstance(version, HubVersion):
-                if not COMMIT.match(version.revision) and (version.repository, version.revision) not in moving:
-                    moving.add((version.repository, version.revision))
-                    message = f"`{version.revision}` is not a commit hash; what it names can change"
-                    hint = "use the 40 hexadecimal digits from the repository's history"
-                    span = loaded.span(*here, "revision")
-                    yield Diagnostic("unpinned", message, span, hint, severity="warning")
-            elif name in used:
-                yield from _file(version, here, loaded)
-
-
-def _file(version: FileVersion, place: Path_, loaded: Loaded) -> Iterator[Diagnostic]:
-    span, shown = loaded.span(*place, "path"), shortened(version.path, 200)
-    path = loaded.root / version.path
-    try:
-        there = path.exists()
-    except OSError:
-        there = False
-    if not there:
-        yield Diagnostic("missing-dataset", f"{shown} does not exist", span, "paths start at the recipe's folder")
-    elif not source_files(loaded.root, version):
-        yield Diagnostic("missing-dataset", f"{shown} has no *.{version.format} file", span)
 
 
 def _models(recipe: MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:

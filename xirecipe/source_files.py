@@ -20,7 +20,11 @@ def source_files(root: Path, source: FileSource | FileVersion) -> list[Path]:
     path = root / source.path
     if path.is_file():
         return [path]
-    endings = tuple(f".{source.format}{ending}" for ending in _COMPRESSION)
-    found = [file for file in path.rglob("*") if file.name.lower().endswith(endings) and file.is_file()]
+    found = [file for file in path.rglob("*") if is_format(file.name, source.format) and file.is_file()]
     visible = [file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)]
     return sorted(visible, key=lambda file: file.relative_to(path).as_posix())
+
+
+def is_format(name: str, format_: str) -> bool:
+    """Whether a file is of a format by its name, compressed or not."""
+    return name.lower().endswith(tuple(f".{format_}{ending}" for ending in _COMPRESSION))

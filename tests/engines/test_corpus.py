@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from xirecipe.columns import columns_after
 from xirecipe.diagnostics import UserError
 from xirecipe.engines import readers
-from xirecipe.engines.sources import HubRows, reader
+from xirecipe.engines.sources import HubParquetRows, reader
 from xirecipe.recipe.corpus import HubSource
 from xirecipe.tables import schema
 
@@ -265,7 +265,7 @@ def hub(**changes: Any) -> dict[str, Any]:
 
 def test_a_hub_source_is_read_at_its_pinned_commit(tmp_path: Path) -> None:
     found = reader("web", HubSource(**hub(revision="refs/pr/1", text_column="body")), tmp_path)
-    assert isinstance(found, HubRows)
+    assert isinstance(found, HubParquetRows)
     assert found.data_folder.path == "datasets/xirecipe-tests/there-is-no-such-dataset@refs%2Fpr%2F1"
     assert (found.files, found.text_key) == (("data/swh_Latn/train/000.parquet",), "body")
 

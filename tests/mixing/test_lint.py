@@ -145,3 +145,30 @@ def test_a_dataset_at_a_revision_that_can_move_is_a_warning_once_for_all_languag
     ran = check(tmp_path, versions)
     assert ran.code == 0
     assert ran.err.count("warning[unpinned]") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("conversations[first]", "after `conversations` comes `[first]`"),
+        ("conversations[0", "after `conversations` comes `[0`"),
+        (".text", "it begins with no column's name"),
+        ("prompt..text", "after `prompt` comes `..text`"),
+        ("turns[-1]", "after `turns` comes `[-1]`"),
+    ],
+)
+def test_a_path_that_cannot_be_read_is_shown_where_it_stands(tmp_path: Path, path: str, message: str) -> None:
+    ran = check(tmp_path, {"datasets.parallel.columns": {"response": path}})
+    assert ran.code == 1
+    first = ran.err.splitlines()[0]
+    place, _, said = first.partition(": error[bad-path]: ")
+    assert said == f"`{path}` leads to no column: {message}"
+    line = int(place.split(":")[1])
+    assert path in (tmp_path / "tiny.yaml").read_text().splitlines()[line - 1]
+
+
+def test_a_path_into_csv_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "fin_Latn.csv").write_text("id,turns\n")
+    version = {"format": "csv", "path": "fin_Latn.csv", "columns": {"instruction": "turns[0]"}}
+    ran = check(tmp_path, {"datasets.parallel.versions.fin_Latn": version})
+    assert "error[bad-path]: `turns[0]` leads into a column, and CSV has only text in its columns" in ran.err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +93,130 @@ def test_parquet_and_csv_are_read_and_a_missing_column_is_an_error(tmp_path: Pat
     with pytest.raises(UserError, match="has no column `answer`") as raised:
         run(mix(folder, {**changes, "datasets.parallel.columns": {"response": "answer"}}), tmp_path / "other")
     assert raised.value.diagnostics[0].code == "missing-column"
+
+
+#: As LIMA has it, and as OASST's trees do: a tree's best answer is the one with `rank` 0, wherever it stands.
+LIMA = [
+    {"conversations": ["What is rain?", "Water that falls.", "And snow?", "Frozen water."], "source": "stackexchange"},
+    {"conversations": ["Why is the sky blue?", "Air scatters blue light most."], "source": "wikihow"},
+    {"conversations": ["Is anybody there?"], "source": "wikihow"},
+]
+TREES = [
+    {
+        "message_tree_id": "a",
+        "prompt": {
+            "text": "Name a fish.", "lang": "en", "role": "prompter",
+            "replies": [{"text": "A cow.", "rank": 1, "replies": []}, {"text": "A pike.", "rank": 0, "replies": []}],
+        },
+    },
+    {
+        "message_tree_id": "b",
+        "prompt": {
+            "text": "Mikä on hauki?", "lang": "fi", "role": "prompter",
+            "replies": [{"text": "Kala.", "rank": 0, "replies": []}],
+        },
+    },
+    {
+        "message_tree_id": "c",
+        "prompt": {
+            "text": "Nobody rated this.", "lang": "en", "role": "prompter",
+            "replies": [{"text": "Indeed.", "rank": None, "replies": []}],
+        },
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "jsonl.gz", "parquet"])
+def test_first_turns_of_conversations_and_best_replies_of_trees_are_read_by_paths(tmp_path: Path, format_: str) -> None:
+    folder = mix_folder(tmp_path)
+    for name, rows in (("lima", LIMA), ("trees", TREES)):
+        write_rows(tmp_path / f"{name}.{format_}", rows)
+    kind = format_.partition(".")[0]
+    conversations = {
+        "license": "cc0-1.0", "align_on": "row_number",
+        "versions": {"eng_Latn": {"format": kind, "path": f"lima.{format_}"}},
+        "columns": {"instruction": "conversations[0]", "response": "conversations[1]"},
+    }  # fmt: skip
+    trees = {
+        "license": "cc0-1.0", "align_on": None,
+        "versions": {
+            code: {"format": kind, "path": f"trees.{format_}", "where": {"prompt.lang": lang}}
+            for code, lang in (("eng_Latn", "en"), ("fin_Latn", "fi"))
+        },
+        "columns": {
+            "instruction": "prompt.text", "response": "prompt.replies[rank=0].text", "id": "message_tree_id",
+        },
+    }  # fmt: skip
+    part = {"shape": "monolingual"}
+    ran = run(
+        mix(folder, {
+            "datasets": {"lima": conversations, "trees": trees},
+            "mix.parts": {"lima": {**part, "dataset": "lima"}, "trees": {**part, "dataset": "trees"}},
+        }),
+        tmp_path / "store",
+    )  # fmt: skip
+
+    made = {(row["document_id"], row["instruction"], row["response"]) for row in ran.rows()}
+    assert made == {
+        ("lima/1", "What is rain?", "Water that falls."),
+        ("lima/2", "Why is the sky blue?", "Air scatters blue light most."),
+        ("trees/eng_Latn/a", "Name a fish.", "A pike."),
+        ("trees/fin_Latn/b", "Mikä on hauki?", "Kala."),
+    }
+    # A conversation of one turn and a tree without a best reply have nothing to learn from, and are counted.
+    assert ran.manifests["mix"].dropped == {"mix.empty_field": 2}
+
+
+def test_a_row_in_which_a_path_leads_nowhere_is_dropped_and_says_what_stands_there(tmp_path: Path) -> None:
+    folder = mix_folder(tmp_path)
+    rows = [{"turns": ["one", "two"]}, {"turns": "one and two"}, {"turns": [{"text": "one"}, 2]}]
+    folder.json_lines("turns.jsonl", rows)
+    recipe = mix(folder, {
+        "datasets.parallel.versions": {"eng_Latn": {"format": "jsonl", "path": "turns.jsonl"}},
+        "datasets.parallel.align_on": "row_number",
+        "datasets.parallel.columns": {"instruction": "turns[0]", "response": "turns[1]"},
+        "mix.parts": {"all": {"dataset": "parallel", "shape": "monolingual"}},
+    })  # fmt: skip
+    lost = run(recipe, tmp_path / "store").lost("read parallel")
+    assert [(row["document_id"], row["reason"], row["detail"]) for row in lost] == [
+        ("parallel/2", "read.no_instruction", "row 2: `turns` is a str, not a list"),
+        ("parallel/3", "read.no_instruction", "row 3: `turns[0]` is a dict, not text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("conversations.text", "`conversations` has no `text`: it is list<"),
+        ("source[0]", "`source` is no list but string"),
+        ("conversations[role=user].text", "`conversations[]` has no `role`: it is string"),
+    ],
+)
+def test_a_path_that_a_parquet_file_cannot_have_is_an_error_before_its_rows_are_read(
+    tmp_path: Path, path: str, hint: str
+) -> None:
+    folder = mix_folder(tmp_path)
+    write_rows(tmp_path / "lima.parquet", LIMA)
+    recipe = mix(folder, {
+        "datasets.parallel.versions": {"eng_Latn": {"format": "parquet", "path": "lima.parquet"}},
+        "datasets.parallel.align_on": "row_number",
+        "datasets.parallel.columns": {"instruction": path, "response": "conversations[1]"},
+        "mix.parts": {"all": {"dataset": "parallel", "shape": "monolingual"}},
+    })  # fmt: skip
+    with pytest.raises(UserError, match=re.escape(f"lima.parquet has nothing at `{path}`")) as raised:
+        run(recipe, tmp_path / "store")
+    assert str(raised.value.diagnostics[0].hint).startswith(hint)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        return
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
 
 
 def test_a_limit_reads_the_first_rows_of_the_first_language_and_their_versions(tmp_path: Path) -> None:

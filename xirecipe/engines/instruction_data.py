@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from xirecipe.diagnostics import user_error
+from xirecipe.column_path import ColumnPath, Field, WrongShape, column_path, is_same
+from xirecipe.diagnostics import UserError, user_error
 from xirecipe.engines.readers import ParquetRows, Rows, Shard, Unreadable, check_columns
 from xirecipe.engines.sources import reader, user_errors
 from xirecipe.recipe.corpus import FileSource, HubSource
@@ -120,7 +121,7 @@ def _rows(dataset: str, config: Dataset, code: str, version: Version, name: str,
     license_ = version.license or config.license
     number = 0
     for shard_row in _lines(name, config, columns, version, license_, root):
-        if not isinstance(shard_row, Unreadable) and any(str(shard_row.get(k)) != v for k, v in version.where.items()):
+        if not isinstance(shard_row, Unreadable) and not _wanted(version, shard_row):
             continue
         number += 1
         place = f"{code}:{number}"
@@ -144,19 +145,39 @@ def _rows(dataset: str, config: Dataset, code: str, version: Version, name: str,
                 row["reason"], row["detail"] = NO_ID, f"row {number} of {code} has no `{config.align_on}`"
         for field in ("instruction", "input", "response"):
             column = getattr(columns, field)
-            value = None if column is None else shard_row.get(column)
-            if isinstance(value, str):
-                row[field] = unicodedata.normalize("NFC", value).strip()
-            elif column is not None and value is not None and row["reason"] is None:
-                row["reason"] = f"read.no_{field}"
-                row["detail"] = f"`{column}` of row {number} is a {type(value).__name__}, not text"
+            text, problem = ("", None) if column is None else _text(column_path(column), shard_row)
+            row[field] = text
+            if problem is not None and row["reason"] is None:
+                row["reason"], row["detail"] = f"read.no_{field}", f"row {number}: {problem}"
         yield row
+
+
+def _wanted(version: Version, row: Row) -> bool:
+    """Whether a row has all that `where` asks for."""
+    try:
+        return all(is_same(column_path(path).value_in(row), value) for path, value in version.where.items())
+    except WrongShape:
+        return False
+
+
+def _text(path: ColumnPath, row: Row) -> tuple[str, str | None]:
+    """The text that a path leads to, empty where there is none, and what keeps it from being text."""
+    try:
+        value = path.value_in(row)
+    except WrongShape as error:
+        return "", str(error)
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value).strip(), None
+    return "", None if value is None else f"`{path.text}` is a {type(value).__name__}, not text"
 
 
 def _id(config: Dataset, columns: Columns, row: Row, number: int) -> str | None:
     if config.align_on == ROW_NUMBER:
         return str(number)
-    value = row.get(config.align_on or columns.id)
+    try:
+        value = column_path(config.align_on or columns.id).value_in(row)
+    except WrongShape:
+        return None
     written = isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip()
     return str(value).strip() if written else None
 
@@ -165,36 +186,58 @@ def _lines(
     name: str, config: Dataset, columns: Columns, version: Version, license_: str, root: Path
 ) -> Iterator[Row | Unreadable]:
     """Rows of a version's files in order. Raises UserError for a file that is missing, broken, or lacks a column."""
-    id_column = columns.instruction if config.align_on == ROW_NUMBER else config.align_on or columns.id
+    aligned = None if config.align_on == ROW_NUMBER else config.align_on
+    written = [columns.instruction, columns.input, columns.response, aligned, *version.where]
+    needed = [column_path(path) for path in written if path is not None]
+    text_column, id_column = needed[0].column, column_path(aligned or columns.id).column
     source: FileSource | HubSource
     if isinstance(version, FileVersion):
         source = FileSource(
-            format=version.format, path=version.path, license=license_, text_column=columns.instruction,
-            id_column=id_column,
+            format=version.format, path=version.path, license=license_, text_column=text_column, id_column=id_column
         )  # fmt: skip
     else:
         source = HubSource(
             format="hub", repository=version.repository, revision=version.revision, files=version.files,
-            license=license_, text_column=columns.instruction, id_column=id_column,
+            license=license_, text_column=text_column, id_column=id_column,
         )  # fmt: skip
-    needed = [columns.instruction, columns.input, columns.response, config.align_on, *version.where]
     with user_errors(name, source):
         found = reader(name, source, root)
         if not found.files:
             raise FileNotFoundError(name)
-        found.keys = tuple(dict.fromkeys(key for key in [*needed, columns.id] if key and key != ROW_NUMBER))
+        found.keys = tuple(dict.fromkeys([*(path.column for path in needed), id_column]))
         for file in found.files:
             if isinstance(found, ParquetRows):
-                _require(found, file, [key for key in needed if key and key != ROW_NUMBER])
+                _require(found, file, needed)
             for piece in found.pieces(file, None):
                 shard = Shard(name, file, 0, piece.rows, piece.line, piece.offset, piece.row_groups)
                 for _, row in islice(found.read_shard(shard), piece.rows):
                     yield row
 
 
-def _require(found: Rows, file: str, needed: list[str]) -> None:
+def _require(found: Rows, file: str, needed: list[ColumnPath]) -> None:
+    """Raises UserError where a parquet file's own schema has no such column, or nothing behind it to step into."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with found.opened(file) as stream, pq.ParquetFile(stream) as parquet:
-        for key in needed:
-            check_columns(parquet.schema_arrow.names, key, file)
+        schema = parquet.schema_arrow
+    for path in needed:
+        check_columns(schema.names, path.column, file)
+        kind, way = schema.field(path.column).type, path.column
+        for step in path.steps:
+            in_list = not isinstance(step, Field)
+            if in_list and not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+                raise _no_way(file, path, f"`{way}` is no list but {kind}")
+            if in_list:
+                kind, way = kind.value_type, f"{way}[]"
+            name = getattr(step, "name", getattr(step, "key", None))
+            if name is None:
+                continue
+            if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
+                raise _no_way(file, path, f"`{way}` has no `{name}`: it is {kind}")
+            if not in_list:
+                kind, way = kind.field(name).type, f"{way}.{name}"
+
+
+def _no_way(file: str, path: ColumnPath, message: str) -> UserError:
+    return user_error("missing-column", f"{file} has nothing at `{path.text}`", hint=message)

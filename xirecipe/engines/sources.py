@@ -15,7 +15,7 @@ from datatrove.io import get_datafolder
 from xirecipe.diagnostics import UserError, user_error
 from xirecipe.engines.readers import CsvRows, JsonlRows, ParquetRows, Piece, Row, Rows, Shard, zstd_library
 from xirecipe.recipe.corpus import FileSource, HubSource
-from xirecipe.source_files import source_files
+from xirecipe.source_files import is_format, source_files
 
 HUB_HINT = "check `repository`, `revision` and `files`, the network, and HF_TOKEN where the dataset is gated"
 
@@ -24,18 +24,28 @@ class HubUnreachable(Exception):
     """A dataset repository could not be read. One string, so that it travels between processes."""
 
 
-class HubRows(ParquetRows):
-    """Parquet of a dataset repository. Whatever fails in between is the network's or the address's: HubUnreachable."""
-
-    name = "hub"
+class HubRows(Rows):
+    """Files of a dataset repository. Whatever fails in between is the network's or the address's: HubUnreachable."""
 
     def pieces(self, file: str, at_most: int | None) -> Iterator[Piece]:
         with _hub():
-            yield from super().pieces(file, at_most)
+            yield from super().pieces(file, at_most)  # type: ignore[safe-super]  # the other base's
 
     def read_shard(self, shard: Shard) -> Iterator[tuple[int, Row]]:
         with _hub():
-            yield from super().read_shard(shard)
+            yield from super().read_shard(shard)  # type: ignore[safe-super]  # the other base's
+
+
+class HubParquetRows(HubRows, ParquetRows):
+    """Parquet of a dataset repository."""
+
+    name = "hub"
+
+
+class HubJsonlRows(HubRows, JsonlRows):
+    """JSON Lines of a dataset repository, plain or compressed as their names say."""
+
+    name = "hub"
 
 
 @contextmanager
@@ -131,7 +141,7 @@ def reader(name: str, source: FileSource | HubSource, root: Path) -> Rows:
                 folder = get_datafolder(hub_folder(source))
                 glob = source.files
                 files = tuple(folder.list_files(glob_pattern=glob)) if _has_magic(glob) else (glob,)
-            return HubRows(name, source, folder, files)
+            return _hub_kind(source, files)(name, source, folder, files)
         case FileSource():
             path = root / source.path
             base = path if path.is_dir() else path.parent
@@ -139,6 +149,17 @@ def reader(name: str, source: FileSource | HubSource, root: Path) -> Rows:
             files = tuple(file.relative_to(base).as_posix() for file in source_files(root, source))
             kinds: dict[str, Callable[..., Rows]] = {"jsonl": JsonlRows, "parquet": ParquetRows, "csv": CsvRows}
             return kinds[source.format](name, source, folder, files)
+
+
+def _hub_kind(source: HubSource, files: tuple[str, ...]) -> Callable[..., Rows]:
+    """Who reads these files, by their names. Raises UserError where nobody does, or they are of two kinds."""
+    if all(is_format(file, "parquet") for file in files):
+        return HubParquetRows
+    if all(is_format(file, "jsonl") for file in files):
+        return HubJsonlRows
+    strange = next((file for file in files if not is_format(file, "parquet")), files[0])
+    hint = "`files` must match parquet, or JSON Lines (.jsonl, .jsonl.gz, .jsonl.zst), and not both"
+    raise user_error("unknown-format", f"{_shown(source)}: {strange} is not read from the Hub", hint=hint)
 
 
 def hub_folder(source: HubSource) -> str:

@@ -35,7 +35,7 @@ class HubSource(SourceFacts):
     revision: Revision
     """The commit hash. A branch name moves, and rows with it."""
     files: str = Field(min_length=1)
-    """Parquet files to read inside the repository, as a glob: `data/swh_Latn/train/*.parquet`."""
+    """Parquet or JSON Lines files to read inside the repository, as a glob: `data/swh_Latn/train/*.parquet`."""
     documents: PositiveInt | None = None
     """How many to read, in file order. All when not given."""
 

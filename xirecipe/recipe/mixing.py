@@ -31,7 +31,11 @@ PROMPTS: dict[Shape, tuple[str, ...]] = {
 
 
 class Columns(Section):
-    """What the columns of a dataset are called."""
+    """What the columns of a dataset are called.
+
+    Into lists and mappings go paths: `conversations[0]` the first of a list, `prompt.text` a value of a mapping,
+    `messages[role=user].content` a value of the first mapping in a list whose `role` is `user`.
+    """
 
     instruction: str = "instruction"
     input: str | None = None
@@ -50,7 +54,7 @@ class VersionFacts(Section):
     columns: Columns | None = None
     """The dataset's when not given."""
     where: dict[str, str] = {}  # noqa: RUF012  pydantic copies defaults
-    """Column -> value: only rows that have it, for files that hold several languages."""
+    """Column, or a path into one, -> value: only rows that have it, for files that hold several languages."""
 
 
 class FileVersion(VersionFacts):
@@ -69,7 +73,7 @@ class HubVersion(VersionFacts):
     revision: Revision
     """The commit hash. A branch name moves, and rows with it."""
     files: str = Field(min_length=1)
-    """Parquet files to read inside the repository, as a glob."""
+    """Parquet or JSON Lines files to read inside the repository, as a glob."""
 
 
 Version = Annotated[FileVersion | HubVersion, Field(discriminator="format")]
