@@ -162,7 +162,7 @@ def _reference(
     if of.replaces is not None or of.same_draws_as is not None:
         message = f"`mix.parts.{name}.{key}` is `{other}`, which takes its rows from another part itself"
         yield Diagnostic("unknown-part", message, span, "name the part that draws")
-    elif of.dataset != part.dataset:
+    elif key == "same_draws_as" and of.dataset != part.dataset:
         message = f"`{name}` and `{other}` draw from different datasets, and `{key}` means the same rows"
         yield Diagnostic("bad-value", message, span)
     elif key == "same_draws_as" and (bool(of.directions), of.languages) != (bool(part.directions), part.languages):

@@ -53,6 +53,9 @@ class Pool:
     own: Mapping[str, str] | None = None
     """The one language of each row, where rows of different languages have nothing to do with one another."""
 
+    name: str = ""
+    """Whose rows these are, where they are not all of the part's dataset."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -108,14 +111,27 @@ def draw(
     for name, part in mix.chosen.items():
         if part.replaces is not None:
             base = found[part.replaces]
-            there = Pool(sorted({each.document for each in base} & set(pools[name].documents)), pools[name].own)
-            found[name] = _drawn(name, part, wanted[name], there, languages[name], at_most)
-            taken = {each.document for each in found[name]}
-            found[part.replaces] = [each for each in base if each.document not in taken]
+            if part.dataset == mix.parts[part.replaces].dataset:
+                documents = sorted({each.document for each in base} & set(pools[name].documents))
+                there = Pool(documents, pools[name].own, f"part `{part.replaces}`")
+                found[name] = _drawn(name, part, wanted[name], there, languages[name], at_most)
+                taken = {each.document for each in found[name]}
+                found[part.replaces] = [each for each in base if each.document not in taken]
+            else:
+                found[name] = _drawn(name, part, wanted[name], pools[name], languages[name], at_most)
+                found[part.replaces] = base[: _left(name, part, base, found[name])]
     for name, part in mix.chosen.items():
         if part.same_draws_as is not None:
             found[name] = found[part.same_draws_as]
     return {name: found[name] for name in mix.chosen}
+
+
+def _left(name: str, part: Part, base: Sequence[Draw], instead: Sequence[Draw]) -> int:
+    """How many of a part's rows stay where rows of another dataset take the place of its last ones."""
+    if len(instead) > len(base):
+        message = f"`mix.parts.{name}` replaces {len(instead):,} rows of part `{part.replaces}`, which has {len(base):,}"
+        raise user_error("too-few-rows", message, hint="ask for fewer rows, or for more of the other part")
+    return len(base) - len(instead)
 
 
 def _drawn(
@@ -125,7 +141,7 @@ def _drawn(
     count = there if wanted is None else wanted
     if there < count and not (part.replacement and there):
         if not (part.at_most or at_most):
-            source = f"part `{part.replaces}`" if part.replaces else f"dataset `{part.dataset}`"
+            source = pool.name or f"dataset `{part.dataset}`"
             raise user_error(
                 "too-few-rows",
                 f"`mix.parts.{name}` asks for {count:,} rows, and {source} has {there:,} that it can take",

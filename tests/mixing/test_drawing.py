@@ -113,6 +113,17 @@ def test_a_flipped_direction_says_so() -> None:
     assert all((s.instruction == "eng_Latn") == (s.direction == "en->x") for s in made)
 
 
+def test_rows_of_another_dataset_take_the_place_of_as_many_rows() -> None:
+    other = part(dataset="other", rows=10, replaces="english")
+    alone = drawn({"english": part(rows=100)})["english"]
+    found = drawn({"english": part(rows=100), "pinch": other})
+    assert (len(found["english"]), len(found["pinch"])) == (90, 10)
+    assert found["english"] == alone[:90]
+
+    with pytest.raises(UserError, match="replaces 10 rows of part `english`, which has 9"):
+        drawn({"english": part(rows=9), "pinch": other})
+
+
 def test_more_rows_to_draw_from_move_few_of_those_that_were_drawn() -> None:
     before = {one.document for one in drawn({"a": part(rows=100)}, rows=1_000)["a"]}
     after = {one.document for one in drawn({"a": part(rows=100)}, rows=1_100)["a"]}

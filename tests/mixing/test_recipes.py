@@ -77,8 +77,10 @@ def test_pinch_at_its_own_size_has_40_rows_over_11_languages_in_4640() -> None:
     plan = compile_recipe(RECIPES / "pinch.yaml", "full")
     assert isinstance(plan, MixPlan)
     mix = plan.recipe.mix
-    pool = Pool(sorted(f"parallel/{i}" for i in range(67_017)))
-    found = draw(mix, dict.fromkeys(mix.chosen, pool), {name: part.languages for name, part in mix.chosen.items()})
+    sizes = {"lima": 1_030, "oasst": 4_000, "parallel": 67_017}
+    pools = {name: Pool(sorted(f"{p.dataset}/{i}" for i in range(sizes[p.dataset]))) for name, p in mix.chosen.items()}
+    found = draw(mix, pools, {name: part.languages or ("eng_Latn",) for name, part in mix.chosen.items()})
+    assert {name: len(draws) for name, draws in found.items()} == {"lima": 1_000, "oasst": 3_600, "others": 40}
     languages = Counter(one.languages[0][0] for draws in found.values() for one in draws)
     assert languages.total() == 4_640
     assert languages.pop("eng_Latn") == 4_600

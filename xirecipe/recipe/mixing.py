@@ -160,7 +160,8 @@ class Part(Section):
     same_draws_as: str | None = None
     """The part whose draws these are: the same rows in the same languages, in another shape."""
     replaces: str | None = None
-    """The part that these rows are drawn from and taken out of, so that the total stays what it was."""
+    """The part that these rows are drawn from and taken out of, so that the total stays what it was. Rows of another
+    dataset take the place of as many of its rows."""
     name_answer_in: Literal["prompt_language", "english"] = "prompt_language"
     """The language in which `answer_in` names the answer's language."""
     prompts: tuple[str, ...] = Field((), strict=False)
