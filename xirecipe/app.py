@@ -69,6 +69,16 @@ def bump(
 
 
 @app.command()
+def pin(
+    paths: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipes, or folders of them.")],
+) -> None:
+    """Write the Hub's commit of today where a recipe names a branch, and no other character."""
+    from xirecipe.commands.pin import run_pin
+
+    raise typer.Exit(run_pin(paths))
+
+
+@app.command()
 def fmt(
     paths: Annotated[list[Path], typer.Argument(help="Recipes, language files, or folders of them.")],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit with 1 where something would.")] = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -11,7 +10,8 @@ from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean, shortened
 from xirecipe.evaluation_prompts import broken_prompts
 from xirecipe.licences import conflicts
 from xirecipe.load import Loaded, inside, shown_name
-from xirecipe.recipe.corpus import FileSource, HubSource, Source
+from xirecipe.pins import pins
+from xirecipe.recipe.corpus import FileSource, Source
 from xirecipe.recipe.generation import Exemplars, Seed
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel, ServerModel
@@ -27,7 +27,6 @@ Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
 MIN_RATED_PAIRS = 4
 #: Of a rating set; `rating.LEVELS` names them, but reads rows, which takes too long to load for a check.
 RATED_LEVELS = 3
-COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 def lint(loaded: Loaded) -> list[Diagnostic]:
@@ -219,22 +218,20 @@ def _budget(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
 
 
 def _pins(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    read: list[tuple[Path_, Source]] = [(("corpus", "sources", name), s) for name, s in recipe.corpus.sources.items()]
-    if "decontaminate" in vars(recipe) and recipe.decontaminate is not None:
-        read += [(("decontaminate", "evaluations", n), s) for n, s in recipe.decontaminate.evaluations.items()]
-    pins: list[tuple[Path_, str]] = [
-        ((*place, "revision"), source.revision) for place, source in read if isinstance(source, HubSource)
-    ]
-    pins += [
-        (("models", name, "revision"), model.revision)
-        for name, model in recipe.models.items()
-        if model.engine == "vllm" or (isinstance(model, EmbeddedModel) and model.repository)
-    ]
-    for path, revision in pins:
-        if not COMMIT.match(revision):
-            message = f"`{revision}` is not a commit hash; what it names can change"
-            hint = "use the 40 hexadecimal digits from the repository's history"
-            yield Diagnostic("unpinned", message, loaded.span(*path), hint, severity="warning")
+    yield from moving(recipe, loaded)
+
+
+def moving(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    """Revisions that are no commits, each of them once however many languages or profiles it gives."""
+    told: set[tuple[str, str]] = set()
+    for pin in pins(recipe):
+        # A server may call a version of its weights as it likes; the gate of a release asks for more.
+        served = pin.kind == "model" and recipe.models[pin.path[1]].engine == "server"
+        if pin.moves and not served and (pin.repository, pin.revision) not in told:
+            told.add((pin.repository, pin.revision))
+            message = f"`{pin.revision}` is not a commit hash; what it names can change"
+            hint = f"`xirecipe pin {shown_name(loaded.path)}` writes the commit that it is today"
+            yield Diagnostic("unpinned", message, loaded.span(*pin.path), hint, severity="warning")
 
 
 def licences(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 from xirecipe.column_path import GRAMMAR, column_path
 from xirecipe.diagnostics import Diagnostic, Span, did_you_mean, shortened
-from xirecipe.lint import COMMIT
+from xirecipe.lint import moving
 from xirecipe.load import Loaded
 from xirecipe.prompts import TemplateError, names_used, render
 from xirecipe.recipe.mix_recipe import MixRecipe
-from xirecipe.recipe.mixing import ROW_NUMBER, Columns, Dataset, FileVersion, HubVersion
+from xirecipe.recipe.mixing import ROW_NUMBER, Columns, Dataset, FileVersion
 from xirecipe.source_files import source_files
 from xirecipe.yaml import Path_
 
 
 def datasets(recipe: MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
-    """Files that are not there, and revisions that can move: each of them once, however many languages it gives."""
-    moving: set[tuple[str, str]] = set()
+    """Files that are not there, templates and paths that cannot be read, and revisions that can move."""
+    yield from moving(recipe, loaded)
     # Without a mix that could be read, every dataset counts as used.
     used = recipe.used_datasets if "mix" in vars(recipe) else tuple(recipe.datasets)
     for name, dataset in recipe.datasets.items():
@@ -37,14 +37,7 @@ def datasets(recipe: MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
         yield from _paths(dataset, place, loaded)
         for code, version in dataset.versions.items():
             here = (*place, "versions", code)
-            if isinstance(version, HubVersion):
-                if not COMMIT.match(version.revision) and (version.repository, version.revision) not in moving:
-                    moving.add((version.repository, version.revision))
-                    message = f"`{version.revision}` is not a commit hash; what it names can change"
-                    hint = "use the 40 hexadecimal digits from the repository's history"
-                    span = loaded.span(*here, "revision")
-                    yield Diagnostic("unpinned", message, span, hint, severity="warning")
-            elif name in used:
+            if isinstance(version, FileVersion) and name in used:
                 yield from _file(version, here, loaded)
 
 

@@ -129,7 +129,9 @@ def draw(
 def _left(name: str, part: Part, base: Sequence[Draw], instead: Sequence[Draw]) -> int:
     """How many of a part's rows stay where rows of another dataset take the place of its last ones."""
     if len(instead) > len(base):
-        message = f"`mix.parts.{name}` replaces {len(instead):,} rows of part `{part.replaces}`, which has {len(base):,}"
+        message = (
+            f"`mix.parts.{name}` replaces {len(instead):,} rows of part `{part.replaces}`, which has {len(base):,}"
+        )
         raise user_error("too-few-rows", message, hint="ask for fewer rows, or for more of the other part")
     return len(base) - len(instead)
 

@@ -36,6 +36,7 @@ ROUTES = [
     ("POST", rf"/api/datasets/{_REPO}/discussions/(?P<num>\d+)/merge", "merge", "merge"),
     ("GET", rf"/api/datasets/{_REPO}/xet-write-token/(?P<rev>[^/]+)", "xet-write-token", "xet_write_token"),
     ("GET", rf"/api/datasets/{_REPO}(?:/revision/(?P<rev>[^/]+))?", "info", "info"),
+    ("GET", rf"/api/models/{_REPO}(?:/revision/(?P<rev>[^/]+))?", "info", "info"),
     ("GET", rf"/datasets/{_REPO}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", "resolve", "resolve"),
 ]
 

@@ -120,7 +120,7 @@ def test_rows_of_another_dataset_take_the_place_of_as_many_rows() -> None:
     assert (len(found["english"]), len(found["pinch"])) == (90, 10)
     assert found["english"] == alone[:90]
 
-    with pytest.raises(UserError, match="replaces 10 rows of part `english`, which has 9"):
+    with pytest.raises(UserError, match="replaces 10 rows of `english`, which has 9"):
         drawn({"english": part(rows=9), "pinch": other})
 
 

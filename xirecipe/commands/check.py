@@ -20,7 +20,7 @@ def run_check(paths: Sequence[Path], how: str) -> int:
         raise user_error("bad-format", f"`{how}` is not a format", hint="text, json or github")
     sources = Sources()
     found: list[Diagnostic] = []
-    files = list(_files(paths))
+    files = list(checked_files(paths))
     for path in files:
         found += check_file(path, sources)
     found = _once(found)
@@ -61,7 +61,8 @@ def _once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     return [replace(d, notes=tuple(notes)) for d, notes in merged.items()]
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def checked_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files as they are, and the recipes and language files of folders. Raises UserError for a folder without any."""
     for path in paths:
         if path.is_dir():
             found = sorted(path.glob("*.yaml")) + sorted((path / "languages").glob("*.yaml"))

@@ -1,7 +1,8 @@
-"""One value of a file replaced, every other character as it was."""
+"""Values of a file replaced, every other character as it was."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ruamel.yaml import YAML
@@ -47,6 +48,25 @@ def replaced(text: str, scalar: Scalar, value: str) -> str:
         message = f"`{scalar.value}` is written in a way that cannot be edited in place"
         raise UserError([Diagnostic("unusual-layout", message, scalar.span, "write it as plain text")])
     return text[: scalar.start] + written.replace(scalar.value, value) + text[scalar.end :]
+
+
+def replaced_at(text: str, edits: Mapping[Span, tuple[str, str]]) -> str:
+    """The text with a new value for the old one at each place, in the quotes that are there.
+
+    A place that holds an alias is left: what it stands for is written elsewhere. Raises UserError `unusual-layout`
+    where the old value does not stand as it is.
+    """
+    lines = text.splitlines(keepends=True)
+    for span, (old, new) in sorted(edits.items(), reverse=True):
+        line, start = lines[span.line - 1], span.column - 1
+        written = line[start : start + span.length]
+        if written.startswith("*"):
+            continue
+        if written.count(old) != 1:
+            message = f"`{old}` is written in a way that cannot be edited in place"
+            raise UserError([Diagnostic("unusual-layout", message, span, "write it as plain text")])
+        lines[span.line - 1] = line[:start] + written.replace(old, new) + line[start + span.length :]
+    return "".join(lines)
 
 
 def _events(text: str) -> dict[str, NodeEvent]:

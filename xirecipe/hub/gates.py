@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,17 +10,13 @@ from xirecipe.hub.facts import CardFacts, collect, manifests_of
 from xirecipe.hub.limits import MOVING_REVISIONS
 from xirecipe.hub.measure import finite
 from xirecipe.hub.rows import split_table
-from xirecipe.load import DEFAULT_PROFILE
+from xirecipe.load import DEFAULT_PROFILE, shown_name
+from xirecipe.pins import pins
 from xirecipe.plan import AnyPlan, MixPlan, Plan
-from xirecipe.recipe.corpus import HubSource
-from xirecipe.recipe.mixing import HubVersion
-from xirecipe.recipe.models import EmbeddedModel, Model
 from xirecipe.store import Store
 
 #: A language score above this is more than all other labels of lid.176 have together.
 MOST_PROBABLE = 0.5
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -54,31 +49,20 @@ def not_releasable(plan: AnyPlan) -> list[Diagnostic]:
     if plan.limit is not None:
         message = f"`--limit {plan.limit}` makes this a trial"
         found.append(Diagnostic("trial", message, hint="run and release without --limit"))
-    hint = "use the 40 hexadecimal digits from the repository's history"
+    hint = f"`xirecipe pin {shown_name(plan.path)}` writes the commits of today"
     for key, revision in _unpinned(plan):
         found.append(Diagnostic("unpinned", f"`{key}` is `{revision}`; what it names can change", hint=hint))
     return found
 
 
 def _unpinned(plan: AnyPlan) -> Iterator[tuple[str, str]]:
-    if isinstance(plan, MixPlan):
-        for name in plan.recipe.used_datasets:
-            for code, version in plan.recipe.datasets[name].versions.items():
-                if isinstance(version, HubVersion) and not _COMMIT.fullmatch(version.revision):
-                    yield f"datasets.{name}.versions.{code}.revision", version.revision
-    sources = plan.recipe.corpus.sources if isinstance(plan, Plan) else {}
-    for name, source in sources.items():
-        if isinstance(source, HubSource) and not _COMMIT.fullmatch(source.revision):
-            yield f"corpus.sources.{name}.revision", source.revision
+    used = plan.recipe.used_datasets if isinstance(plan, MixPlan) else ()
+    for pin in pins(plan.recipe):
+        if pin.moves and (pin.path[0] != "datasets" or pin.path[1] in used):
+            yield pin.key, pin.revision
     for name, model in plan.recipe.models.items():
-        moving = model.revision in MOVING_REVISIONS
-        if moving or (_lies_on_the_hub(model) and not _COMMIT.fullmatch(model.revision)):
+        if model.revision in MOVING_REVISIONS and "/" not in getattr(model, "model", "/"):
             yield f"models.{name}.revision", model.revision
-
-
-def _lies_on_the_hub(model: Model) -> bool:
-    """Whether a revision is a commit: not that of a package, nor that of a service with versions of its own."""
-    return model.repository is not None if isinstance(model, EmbeddedModel) else "/" in model.model
 
 
 def gates(plan: Plan, store: Store, facts: CardFacts) -> list[Gate]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from xirecipe import __version__
 from xirecipe.diagnostics import UserError, user_error
@@ -86,9 +86,9 @@ class HubRepository:
         head = next((branch.target_commit for branch in refs.branches if branch.name == "main"), None)
         return State(head, tuple(versions_in(tag.name for tag in refs.tags)))
 
-    def commit_of(self, revision: str) -> str:
+    def commit_of(self, revision: str, kind: Literal["dataset", "model"] = "dataset") -> str:
         """The full hash of a branch or tag, as downloads resolve it."""
-        info = self._asked(lambda: self.api.dataset_info(self.repository, revision=revision))
+        info = self._asked(lambda: self.api.repo_info(self.repository, revision=revision, repo_type=kind))
         return str(info.sha)
 
     def tree(self, revision: str) -> dict[str, RemoteFile]:
