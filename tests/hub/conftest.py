@@ -190,4 +190,10 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert tried == []
 
 
+@pytest.fixture
+def no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer tells the Hub that it was made, from a thread of its own; nothing else asks for a network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", True)
+
+
 from .hub_fixtures import hub, recipe_run, version  # noqa: E402, F401  at the end: they build on Run
