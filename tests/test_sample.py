@@ -74,3 +74,17 @@ def document_reasons(filters: Filters) -> Iterator[str]:
                 continue
             if key != "stop_words" and value is not None:
                 yield f"{name}.{key}"
+
+
+def test_questions_are_there_in_seven_languages_with_their_options_in_one_order() -> None:
+    items = rows("items.jsonl")
+    languages = {row["language"] for row in items}
+    assert len(items) == 12 * len(languages) == 84
+    for name in {row["item_id"] for row in items}:
+        versions = [row for row in items if row["item_id"] == name]
+        assert {row["language"] for row in versions} == languages
+        assert len({row["right"] for row in versions}) == 1
+        assert all(len(set(row["options"])) == 4 for row in versions)
+        assert len({row["question"] for row in versions}) == 7
+    right = [row["right"] for row in items if row["language"] == "eng_Latn"]
+    assert {letter: right.count(letter) for letter in "ABCD"} == dict.fromkeys("ABCD", 3)

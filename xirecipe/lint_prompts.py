@@ -75,10 +75,14 @@ def _example(stage: str, loaded: Loaded) -> dict[str, object]:
 
 def evaluation(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
     config, written = recipe.evaluate, loaded.tree.part("models").data
-    if config.model is not None and config.model not in written:
-        message = f"`evaluate.model` names `{shortened(config.model)}`, which is not under `models`"
-        hint = did_you_mean(config.model, written)
-        yield Diagnostic("unknown-model", message, loaded.span("evaluate", "model"), hint)
+    named: dict[tuple[str, ...], str | None] = {("model",): config.model}
+    if config.choices is not None:
+        named["choices", "model"] = config.choices.model
+    for place, name in named.items():
+        if name is not None and name not in written:
+            message = f"`{'.'.join(('evaluate', *place))}` names `{shortened(name)}`, which is not under `models`"
+            span = loaded.span("evaluate", *place)
+            yield Diagnostic("unknown-model", message, span, did_you_mean(name, written))
     shown = {"prompt": "text", "answer_language": "name", "language": _example("judge", loaded)["language"]}
     if config.pairwise is not None:
         span, example = loaded.span("evaluate", "pairwise", "prompt"), {**shown, "first": "text", "second": "text"}
@@ -87,6 +91,10 @@ def evaluation(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnosti
         names = config.aspects.names
         span, example = loaded.span("evaluate", "aspects", "prompt"), {**shown, "answer": "text", "aspects": names}
         yield from prompt_problems(config.aspects.prompt, span, example, "`evaluate.aspects` does not show", loaded)
+    if config.choices is not None:
+        span = loaded.span("evaluate", "choices", "prompt")
+        items: dict[str, object] = {"question": "text", "options": ()}
+        yield from prompt_problems(config.choices.prompt, span, items, "`evaluate.choices` does not show", loaded)
     for name, file in config.prompt_sets.items():
         span = loaded.span("evaluate", "prompt_sets", name)
         try:

@@ -6,50 +6,29 @@ import hashlib
 import json
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from xirecipe import settings as settings_module
+from xirecipe.commands.consistency import evaluate_consistency
 from xirecipe.commands.evaluated import print_summary
-from xirecipe.compile import BrokenRecipe, check
+from xirecipe.commands.evaluation import Made, Session, make_once, open_recipe, shown_files
 from xirecipe.diagnostics import did_you_mean, user_error
 from xirecipe.engines.evaluating import Judge, judge_pairs, rate_answers
-from xirecipe.evaluating import aspects, consistency, pairwise
+from xirecipe.evaluating import aspects, pairwise
 from xirecipe.evaluating.answers import Answered, align, read_answers, unique
 from xirecipe.evaluating.files import Table, read_table
 from xirecipe.evaluating.judging import Questioner
 from xirecipe.evaluating.prompt_sets import PromptSets, read_prompt_set
 from xirecipe.evaluating.results import Evaluation, Results, check_target, copy
-from xirecipe.load import Loaded, inside, load_language, shown_name
-from xirecipe.recipe.language import Language
-from xirecipe.recipe.mix_recipe import MixRecipe
+from xirecipe.load import inside, load_language, shown_name
 from xirecipe.recipe.models import Model
-from xirecipe.recipe.recipe import Recipe
-from xirecipe.settings import Settings
-from xirecipe.spending import Spending
-from xirecipe.stage import Progress
-from xirecipe.store import Store, explained
+from xirecipe.store import explained
 from xirecipe.terminal import console
 
 Metric = Literal["pairwise", "aspects", "consistency"]
 #: Metric -> how many sets of answers it takes.
 METRICS: dict[Metric, int] = {"pairwise": 2, "aspects": 1, "consistency": 1}
-
-
-@dataclass(frozen=True)
-class Session:
-    """A recipe that was read, and where its evaluations go."""
-
-    recipe: Recipe | MixRecipe
-    language: Language
-    profile: str
-    root: Path
-    store: Store
-    settings: Settings
 
 
 def run_evaluate(
@@ -64,7 +43,7 @@ def run_evaluate(
 ) -> int:
     """Evaluate, or show what the same evaluation came to before."""
     known = _metric(metric, len(sets))
-    session = _open(recipe, profile, overrides)
+    session = open_recipe(recipe, profile, overrides)
     if to is not None:
         check_target(to)
     tables = [read_table(path) for path in sets]
@@ -74,7 +53,7 @@ def run_evaluate(
         case "aspects":
             evaluation, summary, made = _aspects(session, *tables, retry_failed=retry_failed)
         case "consistency":
-            evaluation, summary, made = _consistency(session, *tables)
+            evaluation, summary, made = evaluate_consistency(session, *tables, retry_failed=retry_failed)
     folder = to or evaluation.folder
     if to is not None and to.resolve() != evaluation.folder.resolve():
         with explained(to):
@@ -99,19 +78,9 @@ def _metric(name: str, sets: int) -> Metric:
     raise user_error("unknown-metric", f"there is no metric `{name}`", hint=did_you_mean(name, METRICS))
 
 
-def _open(path: Path, profile: str | None, overrides: Sequence[str]) -> Session:
-    loaded: Loaded = check(path, profile, overrides)
-    if any(d.severity == "error" for d in loaded.diagnostics) or not loaded.recipe or not loaded.language:
-        raise BrokenRecipe(loaded)
-    settings = settings_module.from_environment()
-    store = Store(settings.store)
-    store.check_layout()
-    return Session(loaded.recipe, loaded.language, loaded.profile or "", loaded.root, store, settings)
-
-
-def _pairwise(session: Session, a: Table, b: Table, *, retry_failed: bool) -> tuple[Evaluation, dict[str, Any], bool]:
+def _pairwise(session: Session, a: Table, b: Table, *, retry_failed: bool) -> Made:
     config = session.recipe.evaluate.pairwise
-    model = _judge_model(session)
+    name, model = _judge_model(session)
     if config is None:
         raise _no_prompt("pairwise", "compare_answers")
     aligned = align(read_answers(a), read_answers(b), shown_name(a.path), shown_name(b.path))
@@ -125,8 +94,8 @@ def _pairwise(session: Session, a: Table, b: Table, *, retry_failed: bool) -> tu
         return judge_pairs(judge, questioner, aligned.pairs, sets)
 
     facts = {
-        "files": _shown_files(files),
-        "model_name": session.recipe.evaluate.model,
+        "files": shown_files(files),
+        "model_name": name,
         "prompt": config.prompt,
         "rule": "scores are means over both orders; the higher one wins, equal ones tie",
         "aligned_by": aligned.by,
@@ -134,12 +103,12 @@ def _pairwise(session: Session, a: Table, b: Table, *, retry_failed: bool) -> tu
         "only_in_b": {"count": len(aligned.only_b), "rows": aligned.only_b},
         "prompt_sets": {name: each.shown(rows) for name, each in sets.items()},
     }
-    return evaluation, *_make(session, evaluation, model, make, facts, retry_failed=retry_failed)
+    return evaluation, *make_once(session, evaluation, model, name, make, facts, retry_failed=retry_failed)
 
 
-def _aspects(session: Session, a: Table, *, retry_failed: bool) -> tuple[Evaluation, dict[str, Any], bool]:
+def _aspects(session: Session, a: Table, *, retry_failed: bool) -> Made:
     config = session.recipe.evaluate.aspects
-    model = _judge_model(session)
+    name, model = _judge_model(session)
     if config is None:
         raise _no_prompt("aspects", "rate_aspects")
     rows = read_answers(a)
@@ -154,54 +123,17 @@ def _aspects(session: Session, a: Table, *, retry_failed: bool) -> tuple[Evaluat
         return rate_answers(judge, questioner, config, rows, sets)
 
     facts = {
-        "files": _shown_files(files),
-        "model_name": session.recipe.evaluate.model,
+        "files": shown_files(files),
+        "model_name": name,
         "prompt": config.prompt,
         "scale": [config.lowest, config.highest],
         "rules": {cause: list(forced) for cause, forced in config.forces.items()},
         "prompt_sets": {name: each.shown(rows) for name, each in sets.items()},
     }
-    return evaluation, *_make(session, evaluation, model, make, facts, retry_failed=retry_failed)
+    return evaluation, *make_once(session, evaluation, model, name, make, facts, retry_failed=retry_failed)
 
 
-def _consistency(session: Session, a: Table) -> tuple[Evaluation, dict[str, Any], bool]:
-    bootstrap = session.recipe.evaluate.bootstrap
-    items = consistency.align_items(consistency.read_choices(a), shown_name(a.path))
-    identity = {
-        "revision": consistency.REVISION,
-        "files": {"a": a.sha256},
-        "bootstrap": bootstrap.model_dump(mode="json"),
-    }
-    evaluation = Evaluation("consistency", identity, session.store)
-    if (summary := evaluation.finished()) is not None:
-        return evaluation, summary, False
-    results = Results(consistency.choice_rows(items), consistency.COLUMNS, consistency.summarize(items, bootstrap), {})
-    with session.store.locked(), explained(evaluation.folder):
-        return evaluation, evaluation.write(results, files=_shown_files({"a": a})), True
-
-
-def _make(
-    session: Session,
-    evaluation: Evaluation,
-    model: Model,
-    make: Callable[[Judge], Results],
-    facts: dict[str, Any],
-    *,
-    retry_failed: bool,
-) -> tuple[dict[str, Any], bool]:
-    """The summary, and whether it was made now: done is done, but for failed requests when they are to be retried."""
-    summary = evaluation.finished()
-    if summary is not None and not (retry_failed and summary["failed_requests"]):
-        return summary, False
-    recipe = session.recipe
-    assert recipe.evaluate.model is not None
-    budget = Spending(recipe.budget, recipe.rates)
-    with session.store.locked(), explained(evaluation.folder), _progress() as report:
-        judge = Judge(model, recipe.evaluate.model, evaluation.folder, session.store, session.settings, budget, report)
-        return evaluation.write(make(judge), recipe=recipe.name, profile=session.profile, **facts), True
-
-
-def _judge_model(session: Session) -> Model:
+def _judge_model(session: Session) -> tuple[str, Model]:
     name = session.recipe.evaluate.model
     if name is None:
         names = ", ".join(f"`{name}`" for name in session.recipe.models)
@@ -215,7 +147,7 @@ def _judge_model(session: Session) -> Model:
             f"`{name}` is a base model{under} (`prompt_format: completion`): it continues texts and cannot judge",
             hint="take a profile with a chat model, such as `--profile server`, or name one in `evaluate.model`",
         )
-    return model
+    return name, model
 
 
 def _no_prompt(metric: str, template: str) -> Exception:
@@ -224,7 +156,7 @@ def _no_prompt(metric: str, template: str) -> Exception:
 
 
 def _questioner(session: Session, prompt: str, rows: Sequence[Answered]) -> Questioner:
-    template = inside(session.root, prompt, None, "prompt").read_text(encoding="utf-8")
+    template = session.template(prompt)
     names = _language_names(session, {row.language for row in rows if row.language is not None})
     return Questioner(session.recipe.evaluate, prompt, template, session.language, names)
 
@@ -268,33 +200,3 @@ def _evaluation(
         **more,
     }
     return Evaluation(metric, identity, session.store)
-
-
-def _shown_files(files: dict[str, Table]) -> dict[str, Any]:
-    return {
-        name: {"path": shown_name(table.path), "rows": len(table.rows), "sha256": table.sha256}
-        for name, table in files.items()
-    }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Reports to stderr: a bar on a terminal, else two lines."""
-    from rich.progress import Progress as Bars
-
-    err = console(stderr=True)
-    live = err.is_terminal and not os.environ.get("CI")
-    last = Progress(0, None, "answers")
-    with Bars(console=err, disable=not live) as bars:
-        task = bars.add_task("evaluate", total=None)
-
-        def report(progress: Progress) -> None:
-            nonlocal last
-            last = progress
-            bars.update(task, completed=progress.done, total=progress.total)
-
-        if not live:
-            print("evaluate ...", file=sys.stderr, flush=True)
-        yield report
-        if not live:
-            print(f"evaluate: {last.done:,} {last.unit}", file=sys.stderr, flush=True)

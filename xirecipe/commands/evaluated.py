@@ -92,7 +92,8 @@ def _print_aspects(summary: Summary, out: Console) -> None:
 
 def _print_consistency(summary: Summary, out: Console) -> None:
     languages = summary["languages"]
-    out.print(f"{summary['items']:,} items in {len(languages)} languages", markup=False, soft_wrap=True)
+    by = f", answered by {summary['model_name']}: {summary['rule']}" if "model_name" in summary else ""
+    out.print(f"{summary['items']:,} items in {len(languages)} languages{by}", markup=False, soft_wrap=True)
     for language, missing in summary["missing_items"].items():
         _print_left_out(out, f"not in {language}", missing["count"], missing["items"])
     if summary["no_choice"]:
@@ -106,6 +107,7 @@ def _print_consistency(summary: Summary, out: Console) -> None:
     for size, found in summary["subsets"].items():
         lines.add_row(size, *_share(found["consistency"]), *_share(found["ac3"]))
     out.print(lines)
+    _print_retry(summary, out)
 
 
 def _print_failures(summary: Summary, out: Console) -> None:
@@ -118,6 +120,10 @@ def _print_failures(summary: Summary, out: Console) -> None:
         for reason, count in failed.items():
             lines.add_row(reason, f"{count:,}")
         out.print(lines)
+    _print_retry(summary, out)
+
+
+def _print_retry(summary: Summary, out: Console) -> None:
     if summary["failed_requests"]:
         out.print("some requests got no answer: `--retry-failed` asks them again")
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked, ask
-from xirecipe.evaluating import aspects, pairwise
+from xirecipe.evaluating import aspects, consistency, pairwise
 from xirecipe.evaluating.answers import Answered, Pair
+from xirecipe.evaluating.items import Item, choice_of, item_requests
 from xirecipe.evaluating.judging import Questioner
 from xirecipe.evaluating.prompt_sets import PromptSets, groups
 from xirecipe.evaluating.results import Results
 from xirecipe.models.requests import Request
-from xirecipe.recipe.evaluation import Aspects
+from xirecipe.recipe.evaluation import Aspects, Bootstrap, Choices
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
@@ -95,6 +96,26 @@ def rate_answers(
         rows, prompt_sets, lambda places: aspects.summarize([rated[place] for place in places], config, bootstrap)
     )
     return Results(aspects.rated_rows(rated, config), aspects.columns(config), summary | _usage(asked), _failed(asked))
+
+
+def choose_options(
+    judge: Judge, config: Choices, template: str, items: Sequence[Item], shown: str, bootstrap: Bootstrap
+) -> Results:
+    """Every item that is there in all languages answered by the model, and summed up. `shown` names the file.
+
+    Raises UserError: as `consistency.align_items`, before anything is asked.
+    """
+    aligned = consistency.align_items([item.choice() for item in items], shown)
+    counted = [item for item in items if item.id in aligned.choices]
+    requests = [item_requests(item, template, config.prompt, config.by) for item in counted]
+    asked = judge.ask([request for each in requests for request in each])
+    choices = [
+        choice_of(item, [asked.answer(request) for request in each], config.by)
+        for item, each in zip(counted, requests, strict=True)
+    ]
+    answered = replace(consistency.align_items(choices, shown), missing=aligned.missing)
+    summary = consistency.summarize(answered, bootstrap) | _usage(asked)
+    return Results(consistency.choice_rows(answered), consistency.COLUMNS, summary, _failed(asked))
 
 
 def _by_group(

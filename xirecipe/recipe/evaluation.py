@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -54,6 +54,19 @@ class Aspects(Section):
         return self
 
 
+class Choices(Section):
+    """A model answers multiple-choice items, for its consistency over languages (CrossIn, arXiv 2404.11932)."""
+
+    model: str
+    """A name under `models:`; a base model will do."""
+    prompt: str
+    """A template under the recipe folder, up to where the answer begins. Sees `question` and `options`, which have
+    `letter` and `text`."""
+    by: Literal["likelihood", "letter"] = "likelihood"
+    """`likelihood`: it chooses the option whose text is the most probable after the prompt, per byte of it. `letter`:
+    the option whose letter is the most probable next word."""
+
+
 class Bootstrap(Section):
     """95 % intervals by resampling rows (percentile method)."""
 
@@ -68,6 +81,7 @@ class Evaluate(Section):
     """A name under `models:`; one that follows instructions (`prompt_format: chat`)."""
     pairwise: Pairwise | None = None
     aspects: Aspects | None = None
+    choices: Choices | None = None
     temperature: float = Field(0, ge=0, le=2)
     max_tokens: PositiveInt = 1024
     """Of one reply. A reply that is cut off is a failure, so leave room for reasons."""
