@@ -179,7 +179,7 @@ def _text_plan(
     rated_by = []
     if recipe.rating_set is not None:
         rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed))))
-    stages.append(stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.model)))
+    stages.append(stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.asked)))
     stages[-1:-1] = rated_by
     if recipe.refine is not None:
         for number in range(1, recipe.refine.rounds + 1):

@@ -17,7 +17,7 @@ from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel, ServerModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
-from xirecipe.source_files import source_files
+from xirecipe.source_files import may_be_listed, source_files
 from xirecipe.stage import Pair
 from xirecipe.yaml import Path_
 
@@ -45,6 +45,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (_corpus, {"corpus"}),
         (_decontamination, {"decontaminate"}),
         (_scores, {"select", "judge", "embed", "refine"}),
+        (_levels, {"judge"}),
         (lint_prompts.messages, {"messages"}),
         (_budget, {"budget", "rates", "models", "generate", "judge"}),
         (_pins, {"corpus", "models"}),
@@ -179,7 +180,7 @@ def _files(sources: Mapping[str, Source], place: Path_, what: str, loaded: Loade
             yield Diagnostic(f"missing-{what}", f"{shown} is neither a file nor a folder", span)
         elif path.is_file() and path.stat().st_size == 0:
             yield Diagnostic(f"empty-{what}", f"{shown} is empty", span)
-        elif path.is_dir() and not source_files(loaded.root, source):
+        elif path.is_dir() and may_be_listed(loaded.root, source) and not source_files(loaded.root, source):
             yield Diagnostic(f"empty-{what}", f"{shown} has no *.{source.format} file", span)
 
 
@@ -207,10 +208,21 @@ def _scores(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         yield Diagnostic("out-of-range", message, span, "`embed.column: instruction`, or null")
 
 
+def _levels(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    """Two labels of one value would be one level with two names."""
+    first: dict[float, str] = {}
+    for label, value in recipe.judge.rubric.levels.items() if recipe.judge.rubric else ():
+        if value in first:
+            message = f"`judge.rubric.levels` has the value {value:g} for `{first[value]}` and for `{shortened(label)}`"
+            span = loaded.span("judge", "rubric", "levels", label)
+            yield Diagnostic("bad-value", message, span, "give each level a value of its own")
+        first.setdefault(value, shortened(label))
+
+
 def _budget(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     if recipe.budget.dollars is None:
         return
-    for name in sorted({recipe.generate.model, recipe.judge.model or recipe.generate.model}):
+    for name in sorted({recipe.generate.model, recipe.judge.asked or recipe.generate.model}):
         if name in recipe.models and recipe.models[name].engine != "embedded" and name not in recipe.rates:
             message = f"`budget.dollars` never stops a run while `rates` says nothing of `{name}`"
             hint = f"add `rates.{name}.dollars_per_million_completion_tokens`"

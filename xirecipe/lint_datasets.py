@@ -11,7 +11,7 @@ from xirecipe.load import Loaded
 from xirecipe.prompts import TemplateError, names_used, render
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.mixing import ROW_NUMBER, Columns, Dataset, FileVersion
-from xirecipe.source_files import source_files
+from xirecipe.source_files import may_be_listed, source_files
 from xirecipe.yaml import Path_
 
 
@@ -76,5 +76,5 @@ def _file(version: FileVersion, place: Path_, loaded: Loaded) -> Iterator[Diagno
         there = False
     if not there:
         yield Diagnostic("missing-dataset", f"{shown} does not exist", span, "paths start at the recipe's folder")
-    elif not source_files(loaded.root, version):
+    elif may_be_listed(loaded.root, version) and not source_files(loaded.root, version):
         yield Diagnostic("missing-dataset", f"{shown} has no *.{version.format} file", span)

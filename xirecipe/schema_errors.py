@@ -35,7 +35,14 @@ _LIMITS = {
 
 def diagnose(error: ValidationError, model: type[BaseModel], tree: Tree, file: str) -> list[Diagnostic]:
     """One diagnostic per finding. `file` stands in where a finding has no place (a key missing at the top)."""
-    return [_one(dict(item), model, tree, file) for item in error.errors(include_url=False)]
+    found = [dict(item) for item in error.errors(include_url=False)]
+    return [_one(item, model, tree, file) for item in found if not _only_follows(item)]
+
+
+def _only_follows(item: dict[str, Any]) -> bool:
+    """A list that pydantic calls too short because wrong items, which have findings of their own, do not count."""
+    value, least = item.get("input"), item.get("ctx", {}).get("min_length", 1)
+    return item["type"] == "too_short" and isinstance(value, list | tuple | dict) and len(value) >= least
 
 
 def offending_path(item: dict[str, Any], data: Any) -> Path_:

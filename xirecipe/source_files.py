@@ -25,6 +25,11 @@ def source_files(root: Path, source: FileSource | FileVersion) -> list[Path]:
     return sorted(visible, key=lambda file: file.relative_to(path).as_posix())
 
 
+def may_be_listed(root: Path, source: FileSource | FileVersion) -> bool:
+    """Whether a check may look into a source: a stranger's recipe must not make it walk other people's folders."""
+    return (root / source.path).resolve().is_relative_to(root.resolve())
+
+
 def is_format(name: str, format_: str) -> bool:
     """Whether a file is of a format by its name, compressed or not."""
     return name.lower().endswith(tuple(f".{format_}{ending}" for ending in _COMPRESSION))

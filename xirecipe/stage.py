@@ -25,7 +25,7 @@ from xirecipe.store import Artifact, Store
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
     "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "generate": 2, "rating_set": 1, "judge": 2, "refine": 1,
-    "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1, "translate": 1,
+    "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1, "translate": 2,
     "mix": 1,
 }  # fmt: skip
 
@@ -219,7 +219,8 @@ class Stage:
 #: for people; prompts, exemplars and models enter with their content.
 _NO_IDENTITY: dict[type[BaseModel], Any] = {
     Corpus: {"sources": {"__all__": {"path", "license"}}},
-    Exemplars: {"seed"},
+    # What a random choice drew is hashed as it is.
+    Exemplars: {"seed", "random_seed"},
     Refine: {"rounds"},
     Generate: {"model", "prompt", "exemplars"},
     Decontaminate: {"evaluations": {"__all__": {"path", "license"}}},

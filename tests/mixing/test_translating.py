@@ -82,7 +82,8 @@ def test_rows_that_come_back_as_they_went_stay_and_the_others_are_dropped_with_t
     assert {row["reason"]: row["document_id"] for row in rejects} == {
         "round_trip.min_similarity": "parallel/2", "translate.empty": "parallel/3", "min_language_score": "parallel/4",
     }  # fmt: skip
-    assert any("came back as: Fish swim in the sea." in row["detail"] for row in rejects if "detail" in row)
+    lost = next(row for row in rejects if row["reason"] == "round_trip.min_similarity")
+    assert lost["detail"] == "its response came back as: The car broke down on the road."
     steps = json.loads(xirecipe("trace", "tiny.yaml", "parallel/0", "--json").out)
     assert [(s["stage"], s["language"], s["made"]) for s in steps[:3]] == [
         ("read parallel", "eng_Latn", "written"), ("translate parallel", "eng_Latn", "written"),
@@ -94,6 +95,22 @@ def test_rows_that_come_back_as_they_went_stay_and_the_others_are_dropped_with_t
     calls = len(fake_server.calls)
     again = translated(folder, **checks | {"min_language_score": 0.006})["translate parallel"]
     assert (again["calls"], len(fake_server.calls)) == (0, calls)
+
+
+def test_an_answer_that_is_lost_does_not_hide_behind_a_long_question_that_came_back_well(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACK, "Mkate hutengenezwa kwa unga, maji na hamira.", "Good morning.")
+    dropped = translated(folder, round_trip={"min_similarity": 0.9})["translate parallel"]["dropped"]
+    assert dropped["round_trip.min_similarity"] == 2
+
+
+def test_a_text_that_is_still_in_the_source_language_is_dropped_and_named(folder: Folder) -> None:
+    dropped = translated(folder, max_source_language_score=0.5)["translate parallel"]["dropped"]
+    assert dropped == {"translate.empty": 1, "max_source_language_score": 1}
+    rejects = json.loads(xirecipe("rejects", "tiny.yaml", "--reason", "max_source_language_score", "--json").out)
+    (row,) = rejects["rows"]
+    assert (row["document_id"], row["detail"]) == ("parallel/4", "its response is in English still")
 
 
 def test_a_request_without_an_answer_fails_its_row(folder: Folder, fake_server: FakeServer) -> None:

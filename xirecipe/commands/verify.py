@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +11,9 @@ from xirecipe import tables
 from xirecipe.commands.common import Session, command_line, open_session
 from xirecipe.commands.run import release_folder
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
+from xirecipe.hub.rows import CONFIG, CONFIGS
 from xirecipe.load import shown_name
+from xirecipe.plan import MixPlan
 
 
 def run_verify(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None) -> int:
@@ -69,15 +73,26 @@ def _release(session: Session) -> Iterator[Diagnostic]:
         yield Diagnostic("no-release", "the release folder is not there", at, command_line(session.plan, "run"))
         return
     disable_progress_bar()
-    import tempfile
 
-    expected: dict[str, dict[str, int]] = {}
-    for row in tables.read(session.store.artifact("split", session.plan.stages[-1].fingerprint).data, None):
-        splits = expected.setdefault(row.get("config", "default"), {})
-        splits[row["split"]] = splits.get(row["split"], 0) + 1
-    for config, wanted in expected.items():
+    for config, wanted in _expected(session).items():
         with tempfile.TemporaryDirectory() as cache:
             loaded = load_dataset(str(folder), config, cache_dir=cache)
             found = {name: len(split) for name, split in loaded.items()}
         if found != wanted:
             yield Diagnostic("row-count", f"load_dataset gives {found} of {config}, the rows are {wanted}", at)
+
+
+def _expected(session: Session) -> dict[str, dict[str, int]]:
+    """Rows by split of every config of the release: all of them, or those of a mix that stand in it."""
+    rows = [
+        (row.get("config"), row["split"])
+        for row in tables.read(session.store.artifact("split", session.plan.stages[-1].fingerprint).data, None)
+    ]
+    if isinstance(session.plan, MixPlan):
+        names = [CONFIG, *dict.fromkeys(str(config) for config, _ in rows)]
+    else:
+        names = [config.name for config in CONFIGS]
+    return {
+        name: dict(Counter(split for config, split in rows if config in (None, name) or name == CONFIG))
+        for name in names
+    }

@@ -17,7 +17,9 @@ from xirecipe.tables import Row, count, read, write
 #: A translation without text, and one that the limit of tokens cut off.
 EMPTY, CUT = "translate.empty", "translate.cut"
 #: What the score and the similarity of a translation must reach: their keys in the recipe.
-LANGUAGE, ROUND_TRIP = "min_language_score", "round_trip.min_similarity"
+LANGUAGE, ROUND_TRIP, SOURCE = "min_language_score", "round_trip.min_similarity", "max_source_language_score"
+#: Shorter texts are names and numbers as often as not, which are the same in both languages.
+SHORTEST_CHARS = 20
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,28 @@ def _answered(stage: Stage, originals: Iterable[Row], asked: Asked, tally: Tally
             elif answer.finish_reason == "length":
                 reason, detail = CUT, f"its {field.name} is longer than `sampling.max_tokens`"
         else:
-            value: float | None = None
-            if reason is None and config.min_language_score is not None:
-                from xirecipe.engines.language_id import score
-
-                best, _, value = score(whole(row), stage.languages[code].lid_labels)
-                if value < config.min_language_score:
-                    reason, detail = LANGUAGE, f"looks like {best}"
-            if reason is None:
+            lost = (reason, None, None, detail) if reason else _wrong_language(stage, config, row)
+            if lost is None:
                 yield Translated(row, original)
             else:
-                tally.drop(row, reason, value, config.min_language_score if reason == LANGUAGE else None, detail)
+                tally.drop(row, *lost)
+
+
+def _wrong_language(stage: Stage, config: Translate, row: Row) -> tuple[str, float, float, str] | None:
+    """Reason, value, threshold and detail of a translation that is not in its language; None of one that is."""
+    from xirecipe.engines.language_id import score
+
+    if config.min_language_score is not None:
+        best, _, value = score(whole(row), stage.languages[row["language"]].lid_labels)
+        if value < config.min_language_score:
+            return LANGUAGE, value, config.min_language_score, f"looks like {best}"
+    if config.max_source_language_score is not None:
+        source = stage.languages[config.from_language]
+        for name in TRANSLATED:
+            value = score(row[name], source.lid_labels)[2] if len(row[name]) >= SHORTEST_CHARS else 0.0
+            if value > config.max_source_language_score:
+                return SOURCE, value, config.max_source_language_score, f"its {name} is in {source.name} still"
+    return None
 
 
 def _returned(work: Work, stage: Stage, config: RoundTrip, made: list[Translated], tally: Tally) -> list[Translated]:
@@ -104,16 +117,20 @@ def _returned(work: Work, stage: Stage, config: RoundTrip, made: list[Translated
             back[index] = found
     if not back:
         return []
+    # A row is as good as its worst field: a lost answer must not hide behind a long question.
+    pairs = [(i, name, made[i].original[name], back[i][name]) for i in back for name in TRANSLATED]
+    pairs = [pair for pair in pairs if pair[2] or pair[3]]
+    vectors = embed([text for _, _, *both in pairs for text in both], config.embedding)
+    worst: dict[int, tuple[float, str]] = {}
+    for place, (index, name, _, _) in enumerate(pairs):
+        similarity = float(vectors[2 * place] @ vectors[2 * place + 1])
+        worst[index] = min((similarity, name), worst.get(index, (similarity, name)))
     kept: list[Translated] = []
-    vectors = embed(
-        [whole(made[i].original) for i in back] + [whole(found) for found in back.values()], config.embedding
-    )
-    for place, index in enumerate(back):
-        similarity = float(vectors[place] @ vectors[len(back) + place])
+    for index, (similarity, name) in worst.items():
         if similarity >= config.min_similarity:
             kept.append(made[index])
         else:
-            detail = f"came back as: {whole(back[index])[:200]}"
+            detail = f"its {name} came back as: {back[index][name][:200]}"
             tally.drop(made[index].row, ROUND_TRIP, similarity, config.min_similarity, detail)
     return kept
 

@@ -29,7 +29,7 @@ def derived_limits(facts: CardFacts) -> list[str]:
 def _about_models(facts: CardFacts) -> list[str]:
     recipe = facts.recipe
     writer = recipe.models[recipe.generate.model]
-    judge = recipe.models[recipe.judge.model] if recipe.judge.model else None
+    judge = recipe.models[recipe.judge.asked] if recipe.judge.asked else None
     found = ["A model wrote every instruction. Responses are source texts: no stage writes or translates them."]
     if judge is None:
         found.append("No language model judged: the score says that instruction and response speak of one subject.")

@@ -142,6 +142,11 @@ class Judge(Section):
             raise ValueError("`rubric` and `likelihood` need a `model`")
         return self
 
+    @property
+    def asked(self) -> str | None:
+        """The name of the model that is asked for ratings; None where nothing asks one, whatever is named."""
+        return self.model if self.rubric is not None or self.likelihood is not None else None
+
 
 class Refine(Section):
     """Rounds after the first rating (X-Instruction's refinement, arXiv 2405.19744).

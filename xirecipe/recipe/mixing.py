@@ -107,7 +107,7 @@ class RoundTrip(Section):
     """A translation is translated back and compared with the original."""
 
     min_similarity: Ratio
-    """Cosine of the two originals' embeddings."""
+    """Cosine of the embeddings of an original and of what came back; of the field where it is lowest."""
     embedding: Embedder = Embedder()
 
 
@@ -123,7 +123,11 @@ class Translate(Section):
     sampling: Sampling = Sampling(temperature=0, max_tokens=1024)
     round_trip: RoundTrip | None = None
     min_language_score: Ratio | None = None
-    """Score of the language by lid.176 over the translated instruction and response together."""
+    """Score of the language by lid.176 over the translated instruction and response together. Short texts of some
+    languages score next to nothing: half of the sample's Swahili rows, written by people, stay below 0.3."""
+    max_source_language_score: Ratio | None = None
+    """Score of the source language, of each translated text of 20 characters or more: what was not translated. English
+    above 0.5 takes at most 0.9 % of true translations into ten languages, and 98 % of English sentences."""
 
 
 class Part(Section):
