@@ -161,6 +161,26 @@ def test_a_model_for_the_judge_alone_changes_the_judge(folder: Folder) -> None:
     assert changed_stages(before, fingerprints()) == from_stage("judge")
 
 
+def test_a_judge_that_asks_no_model_does_not_hang_on_the_one_it_names(folder: Folder) -> None:
+    asks_nobody = {
+        "judge": {"model": "writer", "similarity": {}},
+        "select.score": "similarity",
+        "select.min_score": 0.5,
+    }
+    folder.recipe(asks_nobody)
+    before = fingerprints()
+    folder.recipe(asks_nobody | {"judge": {"similarity": {}}})
+    assert fingerprints() == before
+
+
+def test_a_random_seed_that_draws_nothing_is_no_identity(folder: Folder) -> None:
+    for choice in ("nearest", "fixed"):
+        folder.recipe({"generate.exemplars": {"choice": choice, "count": 2}})
+        before = fingerprints()
+        folder.recipe({"generate.exemplars": {"choice": choice, "count": 2, "random_seed": 7}})
+        assert fingerprints() == before, choice
+
+
 def test_the_name_of_a_model_in_the_recipe_is_no_identity(folder: Folder) -> None:
     before = fingerprints()
     folder.recipe({"models": {"big": RECIPE["models"]["writer"]}, "generate.model": "big", "judge.model": "big"})

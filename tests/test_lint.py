@@ -406,7 +406,7 @@ tiny.yaml:15:3: error[bad-value]: `models.writer` needs either `package`, or `re
 tiny.yaml:17:15: warning[unpinned]: `1` is not a commit hash; what it names can change
    |
 17 |     revision: '1'
-   |               ^^^ use the 40 hexadecimal digits from the repository's history
+   |               ^^^ `xirecipe pin tiny.yaml` writes the commit that it is today
 
 1 error, 1 warning
 """
@@ -467,7 +467,7 @@ def test_a_branch_name_is_warned_about_and_no_error(folder: Folder) -> None:
 tiny.yaml:13:17: warning[unpinned]: `main` is not a commit hash; what it names can change
    |
 13 |       revision: main
-   |                 ^^^^ use the 40 hexadecimal digits from the repository's history
+   |                 ^^^^ `xirecipe pin tiny.yaml` writes the commit that it is today
 
 0 errors, 1 warning
 """
@@ -564,3 +564,40 @@ def test_a_window_smaller_than_the_shortest_text_allowed_is_an_error(folder: Fol
     assert "`corpus.clean.max_chars` cuts texts to 4, below `filters.length.min_chars` (5)" in report()
     folder.recipe({"corpus.clean": {"max_chars": 5}})
     assert xirecipe("check", "tiny.yaml").code == 0
+
+
+def test_two_labels_of_one_value_are_no_two_levels(folder: Folder) -> None:
+    folder.recipe({"judge.rubric.levels": {"good": 2, "fine": 2, "bad": 1}})
+    found = report()
+    assert "error[bad-value]: `judge.rubric.levels` has the value 2 for `good` and for `fine`" in found
+    assert found.endswith("\n1 error\n")
+
+
+def test_a_wrong_item_of_a_list_is_not_also_called_a_missing_one(folder: Folder) -> None:
+    pairs(folder, 5)
+    folder.recipe({"rating_set": {"middle": ["cut"]}})
+    found = report()
+    assert "`cut` is not a value of `rating_set.middle[0]`" in found
+    assert found.endswith("\n1 error\n")
+    folder.recipe({"rating_set": {"middle": []}})
+    assert "`rating_set.middle` is empty" in report()
+
+
+def test_folders_outside_the_recipe_folder_are_not_listed(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    listed: list[Path] = []
+    glob = Path.rglob
+
+    def watched(self: Path, pattern: str) -> object:
+        listed.append(self)
+        return glob(self, pattern)
+
+    folder.recipe({"corpus.sources.web.path": str(outside)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "rglob", watched)
+        assert xirecipe("check", "tiny.yaml") == Ran(0, "1 file checked, no errors\n", "")
+    assert listed == []
+    folder.recipe({"corpus.sources.web.path": str(outside / "gone")})
+    assert "error[missing-corpus]" in report()

@@ -88,6 +88,16 @@ def test_pinch_at_its_own_size_has_40_rows_over_11_languages_in_4640() -> None:
     assert len({one.document for draws in found.values() for one in draws}) == 4_640
 
 
+@pytest.mark.parametrize("choice", ["pinch", "monolingual", "uniform", "two", "three", "four"])
+def test_every_mix_of_pinch_has_4640_rows_of_the_real_data(choice: str) -> None:
+    plan = compile_recipe(RECIPES / "pinch.yaml", "full", [f"mix.choice={choice}"])
+    assert isinstance(plan, MixPlan)
+    mix = plan.recipe.mix
+    pools = {name: Pool(sorted(f"{p.dataset}/{i}" for i in range(5_000))) for name, p in mix.chosen.items()}
+    found = draw(mix, pools, {name: part.languages or ("eng_Latn",) for name, part in mix.chosen.items()})
+    assert sum(map(len, found.values())) == 4_640
+
+
 def test_afp_pairs_versions_and_answers_half_of_the_time_in_another_language(tmp_path: Path) -> None:
     ran = made("afp", tmp_path, "mix.parts.follow.repeat=30")
     rows = ran.rows()

@@ -129,6 +129,19 @@ def test_every_command_knows_a_mix(folder: Folder, tmp_path: Path) -> None:
     assert "http://" not in page
 
 
+@pytest.mark.parametrize("config", ["data", "contrastive", "instruct"])
+def test_a_file_that_a_config_lost_is_found_by_verify(folder: Folder, tmp_path: Path, config: str) -> None:
+    mix(folder, PAIRS_AND_ROWS)
+    assert xirecipe("run", "tiny.yaml").code == 0
+    assert xirecipe("verify", "tiny.yaml").code == 0
+    (release,) = (tmp_path / "store" / "releases").iterdir()
+    (lost,) = (release / config).glob("test-*.parquet")
+    lost.unlink()
+    ran = xirecipe("verify", "tiny.yaml")
+    assert ran.code == 1
+    assert f"load_dataset cannot read {'default' if config == 'data' else config}: " in ran.err
+
+
 def test_a_stage_that_a_mix_has_not_is_named_with_those_that_it_has(folder: Folder) -> None:
     mix(folder, {})
     ran = xirecipe("run", "tiny.yaml", "--to", "judge")

@@ -65,6 +65,7 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
 
 def _release(session: Session) -> Iterator[Diagnostic]:
     from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
     from datasets.utils.logging import disable_progress_bar
 
     folder = release_folder(session)
@@ -75,9 +76,14 @@ def _release(session: Session) -> Iterator[Diagnostic]:
     disable_progress_bar()
 
     for config, wanted in _expected(session).items():
-        with tempfile.TemporaryDirectory() as cache:
-            loaded = load_dataset(str(folder), config, cache_dir=cache)
-            found = {name: len(split) for name, split in loaded.items()}
+        try:
+            with tempfile.TemporaryDirectory() as cache:
+                loaded = load_dataset(str(folder), config, cache_dir=cache)
+                found = {name: len(split) for name, split in loaded.items()}
+        except (DatasetsError, OSError, ValueError) as error:
+            said = " ".join(str(error).split())[:300]
+            yield Diagnostic("unloadable", f"load_dataset cannot read {config}: {said}", at)
+            continue
         if found != wanted:
             yield Diagnostic("row-count", f"load_dataset gives {found} of {config}, the rows are {wanted}", at)
 
