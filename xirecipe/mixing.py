@@ -118,7 +118,8 @@ def draw(
                 taken = {each.document for each in found[name]}
                 found[part.replaces] = [each for each in base if each.document not in taken]
             else:
-                found[name] = _drawn(name, part, wanted[name], pools[name], languages[name], at_most)
+                drawn = _drawn(name, part, wanted[name], pools[name], languages[name], at_most)
+                found[name] = drawn[: len(base)] if part.at_most or at_most else drawn
                 found[part.replaces] = base[: _left(name, part, base, found[name])]
     for name, part in mix.chosen.items():
         if part.same_draws_as is not None:

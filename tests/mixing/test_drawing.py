@@ -120,8 +120,10 @@ def test_rows_of_another_dataset_take_the_place_of_as_many_rows() -> None:
     assert (len(found["english"]), len(found["pinch"])) == (90, 10)
     assert found["english"] == alone[:90]
 
-    with pytest.raises(UserError, match="replaces 10 rows of `english`, which has 9"):
+    with pytest.raises(UserError, match="replaces 10 rows of part `english`, which has 9"):
         drawn({"english": part(rows=9), "pinch": other})
+    few = drawn({"english": part(rows=9), "pinch": other | {"at_most": True}})
+    assert (len(few["english"]), len(few["pinch"])) == (0, 9)
 
 
 def test_more_rows_to_draw_from_move_few_of_those_that_were_drawn() -> None:
