@@ -88,7 +88,7 @@ def _mix_plan(
                 Stage(
                     "translate", translate, language, (stages[-1],),
                     prompts={translate.prompt: files[translate.prompt]}, model_name=translate.model,
-                    model=_placed(recipe.models[translate.model], root), dataset=name, root=root,
+                    model=placed(recipe.models[translate.model], root), dataset=name, root=root,
                     languages={c: loaded.languages[c] for c in (translate.from_language, *translate.into)},
                 )
             )  # fmt: skip
@@ -148,7 +148,7 @@ def _text_plan(
         return read_pairs(file, file.name)
 
     def model(name: str | None) -> dict[str, object]:
-        return {} if name is None else {"model_name": name, "model": _placed(recipe.models[name], root)}
+        return {} if name is None else {"model_name": name, "model": placed(recipe.models[name], root)}
 
     judge = recipe.judge
     judge_prompts = {
@@ -198,7 +198,7 @@ def _text_plan(
     )  # fmt: skip
 
 
-def _placed(model: Model, root: Path) -> Model:
+def placed(model: Model, root: Path) -> Model:
     """The model with the whole path of its adapter: the process that loads it knows no recipe folder."""
     if isinstance(model, ServerModel) or model.adapter is None:
         return model

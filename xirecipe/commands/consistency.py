@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from xirecipe.commands.evaluation import Made, Session, make_once, shown_files
+from xirecipe.compile import placed
 from xirecipe.diagnostics import user_error
 from xirecipe.engines.evaluating import Judge, choose_options
 from xirecipe.evaluating import consistency, items
@@ -43,7 +44,7 @@ def _answered(session: Session, a: Table, identity: dict[str, Any], *, retry_fai
             "add `evaluate: {choices: {model: NAME, prompt: prompts/answer_item.completion.j2}}`, or a column `chosen`"
         )
         raise user_error("no-evaluation-prompt", message, hint=hint)
-    model, template = session.recipe.models[config.model], session.template(config.prompt)
+    model, template = placed(session.recipe.models[config.model], session.root), session.template(config.prompt)
     questions = items.read_items(a)
     identity |= {
         "items_revision": items.REVISION,

@@ -13,6 +13,7 @@ from typing import Literal
 from xirecipe.commands.consistency import evaluate_consistency
 from xirecipe.commands.evaluated import print_summary
 from xirecipe.commands.evaluation import Made, Session, make_once, open_recipe, shown_files
+from xirecipe.compile import placed
 from xirecipe.diagnostics import did_you_mean, user_error
 from xirecipe.engines.evaluating import Judge, judge_pairs, rate_answers
 from xirecipe.evaluating import aspects, pairwise
@@ -139,7 +140,7 @@ def _judge_model(session: Session) -> tuple[str, Model]:
         names = ", ".join(f"`{name}`" for name in session.recipe.models)
         hint = f"add `evaluate: {{model: NAME}}` with one of {names}, or `--set evaluate.model=NAME`"
         raise user_error("no-judge", "the recipe names no model that evaluates", hint=hint)
-    model = session.recipe.models[name]
+    model = placed(session.recipe.models[name], session.root)
     if model.prompt_format == "completion":
         under = f" under the profile `{session.profile}`" if session.profile else ""
         raise user_error(
