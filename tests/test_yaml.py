@@ -416,3 +416,9 @@ def test_any_text_is_a_document_or_a_user_error(text: str) -> None:
         document = yaml.parse(text, "r.yaml")
         lines = max(1, len(text.splitlines()))
         assert all(span.line <= lines for span in document.keys.values())
+
+
+def test_a_path_with_brackets_in_a_mapping_on_one_line_is_told_about_quotes(tmp_path: Path) -> None:
+    found = refused("columns: {instruction: turns[0], response: turns[1]}\n", tmp_path)
+    assert found.startswith("r.yaml:1:29: error[not-yaml]")
+    assert "inside `{ }` and `[ ]`, put a value with brackets in quotes" in found

@@ -102,7 +102,9 @@ def column_path(text: str) -> ColumnPath:
 
 
 def is_same(value: Any, written: str) -> bool:
-    """Whether a row's value is what a recipe writes: `0` is 0 and 0.0, `true` is True."""
+    """Whether a row's value is what a recipe writes: `0` is 0 and 0.0, `true` is True, and nothing is no value."""
+    if value is None:
+        return False
     if isinstance(value, bool):
         return str(value).lower() == written.lower()
     if isinstance(value, float) and value.is_integer():

@@ -121,10 +121,15 @@ def _named(recipe: MixRecipe) -> dict[str, AnswerIn]:
     }
 
 
-def _evaluated_files(recipe: MixRecipe, root: Path) -> dict[str, bytes]:
-    """Sets of prompts to evaluate with, which travel with a release."""
-    names = recipe.evaluate.prompt_sets.values()
-    return {name: inside(root, name, None, "prompt_sets").read_bytes() for name in names}
+def _evaluated_files(recipe: Recipe | MixRecipe, root: Path) -> dict[str, bytes]:
+    """What the recipe evaluates with: prompts and sets of them, by the paths that it names.
+
+    No stage of this profile reads them, but they travel with a release: without them its recipe would be a broken one.
+    """
+    evaluate = recipe.evaluate
+    asking = (evaluate.pairwise, evaluate.aspects, evaluate.choices)
+    names = [part.prompt for part in asking if part is not None] + list(evaluate.prompt_sets.values())
+    return {name: inside(root, name, None, "file").read_bytes() for name in names}
 
 
 def _text_plan(
@@ -157,10 +162,9 @@ def _text_plan(
         if part is not None
         for name, text in prompt(part.prompt).items()
     }
-    # Nothing under this profile may read them, but the recipe names them: without them it would be a broken one.
-    attached = [part.prompt for part in (recipe.evaluate.pairwise, recipe.evaluate.aspects) if part is not None]
-    for name in (recipe.seed.path, *attached, *recipe.evaluate.prompt_sets.values()):
-        attachments[name] = inside(root, name, None, "file").read_bytes()
+    # As with what it evaluates with: the recipe names it, whether this profile reads it or not.
+    attachments[recipe.seed.path] = inside(root, recipe.seed.path, None, "file").read_bytes()
+    attachments |= _evaluated_files(recipe, root)
     exemplars = choose(pairs(recipe.exemplar_seed), recipe.generate.exemplars)
 
     content = _content("source", recipe.corpus.sources, root, hashes, contents)

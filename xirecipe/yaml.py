@@ -92,7 +92,8 @@ def parse(text: str, shown: str) -> Document:
         span = Span(shown, mark.line + 1, mark.column + 1) if mark else Span(shown)
         problem = " ".join(str(error.problem or error.context or "not YAML").split())
         problem = problem.replace("'\\x00'", "the end of the file")
-        raise UserError([Diagnostic("not-yaml", problem, span)]) from None
+        hint = "inside `{ }` and `[ ]`, put a value with brackets in quotes" if "got '['" in problem else None
+        raise UserError([Diagnostic("not-yaml", problem, span, hint)]) from None
     except (YAMLError, ValueError) as error:
         problem = " ".join(str(error).split()).replace('in "<unicode string>", position', "at character")
         raise UserError([Diagnostic("not-yaml", problem[:200], Span(shown))]) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,25 @@ def test_a_version_goes_to_a_folder_of_versions_and_comes_back(folder: Folder, t
     again = xirecipe("release", "tiny.yaml", "--to", "versions")
     assert again.code == 1
     assert "small-bump" in again.err
+
+
+@pytest.mark.parametrize("name", ["crossin", "pinch", "afp", "zero_shot"])
+def test_a_recipe_that_comes_back_with_its_version_can_be_planned(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XIRECIPE_STORE", str(tmp_path / "store"))
+    shutil.copytree(REPOSITORY / "recipes", "recipes")
+    for file in (Path("recipes/bases/mixing.yaml"), Path(f"recipes/{name}.yaml")):
+        text = file.read_text().replace("\n  sample:", "\n  small:")
+        file.write_text(text.replace("version: 1.0.0-dev", "version: 1.0.0"))
+    recipe, profile = f"recipes/{name}.yaml", ("--profile", "small")
+    assert xirecipe("run", recipe, *profile).code == 0
+    released = xirecipe("release", recipe, *profile, "--to", "versions")
+    assert released.code == 0, released.err
+    pulled = xirecipe("pull", "versions", "--to", "back")
+    assert "cannot plan" not in pulled.out
+    assert f"back/recipe/{name}.yaml" in pulled.out
 
 
 def test_a_gate_of_rows_is_shut_where_there_are_fewer(folder: Folder) -> None:
