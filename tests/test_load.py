@@ -730,7 +730,7 @@ tiny.yaml:13:7: error[bad-value]: `corpus.filters.length`: min_chars (10) is gre
 tiny.yaml:23:15: warning[unpinned]: `main` is not a commit hash; what it names can change
    |
 23 |     revision: main
-   |               ^^^^ use the 40 hexadecimal digits from the repository's history
+   |               ^^^^ `xirecipe pin tiny.yaml` writes the commit that it is today
 
 tiny.yaml:27:11: error[unknown-column]: prompts/write.j2 reads `txt`, which no stage before `generate` writes
    |
