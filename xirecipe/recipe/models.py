@@ -37,6 +37,16 @@ class ModelFacts(Section):
         return self.model_dump(mode="json", exclude_defaults=True, exclude=unsaid)
 
 
+class Adapter(Section):
+    """A low-rank adapter (LoRA) over a model's weights."""
+
+    path: str
+    """A GGUF file for llama.cpp, a PEFT folder for vLLM. Relative to the recipe's folder."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of its weights file."""
+    license: str
+
+
 class EmbeddedModel(ModelFacts):
     """A small GGUF model in this process, on the CPU, through llama.cpp."""
 
@@ -102,5 +112,7 @@ class Rates(Section):
     """What a model costs and how fast it is, for `plan` and `budget`. Declared; measured rates win."""
 
     tokens_per_second: float | None = Field(None, gt=0)
+    training_tokens_per_second: float | None = Field(None, gt=0)
+    """Where `learn: {method: fine_tune}` trains it."""
     dollars_per_million_prompt_tokens: float = Field(0, ge=0)
     dollars_per_million_completion_tokens: float = Field(0, ge=0)
