@@ -89,7 +89,7 @@ def _from_gguf(model: EmbeddedModel, more: dict[str, Any]) -> Base:
         loaded = AutoModelForCausalLM.from_pretrained(**where, **more, quantization_config=GgufConfig(dequantize=True))
         tokenizer = AutoTokenizer.from_pretrained(**where)
     # These are plain weights now; marked as quantized, they would not be trained with float32 adapters.
-    del loaded.config.quantization_config
+    vars(loaded.config).pop("quantization_config", None)
     loaded.is_quantized, loaded.hf_quantizer, loaded.quantization_method = False, None, None
     return Base(loaded, tokenizer, tokens, model.context_tokens)
 
