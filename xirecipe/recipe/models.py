@@ -37,16 +37,6 @@ class ModelFacts(Section):
         return self.model_dump(mode="json", exclude_defaults=True, exclude=unsaid)
 
 
-class Adapter(Section):
-    """A low-rank adapter (LoRA) over a model's weights."""
-
-    path: str
-    """A GGUF file for llama.cpp, a PEFT folder for vLLM. Relative to the recipe's folder."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of its weights file."""
-    license: str
-
-
 class EmbeddedModel(ModelFacts):
     """A small GGUF model in this process, on the CPU, through llama.cpp."""
 
