@@ -25,7 +25,7 @@ from trl import SFTConfig, SFTTrainer
 from xirecipe.engines.base_models import Base, load_base, precision_of
 from xirecipe.engines.lifecycle import leash
 from xirecipe.engines.lora_gguf import gguf_facts, write_adapter
-from xirecipe.engines.scoring import Sequenced, log_probs
+from xirecipe.engines.scoring import Sequenced, collated, log_probs, nats
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
 from xirecipe.fingerprint import file_digest
 from xirecipe.learned import GGUF, SAFETENSORS
@@ -33,8 +33,6 @@ from xirecipe.models.requests import FatalModelError
 from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.store import write_whole
 
-#: Batches are padded to a multiple of so many tokens: few different shapes, whose memory is used again.
-PAD_TOKENS = 32
 #: Of all steps, how many the learning rate takes to rise; and what of it is left at the end.
 WARM_UP_RATIO, LAST_RATE_RATIO = 0.1, 0.05
 #: At most so many steps are lost when a training is killed, and at most a tenth of them.
@@ -56,6 +54,17 @@ class Watch(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WHOLE).touch()
+
+
+class AnswerTrainer(SFTTrainer):
+    """TRL's trainer with a loss that makes no logits for prompts and padding, see `scoring`."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        each, _ = nats(model, inputs)
+        loss = each.mean() if num_items_in_batch is None else each.sum() / num_items_in_batch
+        return (loss, None) if return_outputs else loss
 
 
 def run(job: TrainingJob) -> None:
@@ -129,9 +138,10 @@ def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precisio
         bf16=False,
         fp16=False,
         gradient_checkpointing=False,
-        completion_only_loss=True,
         max_length=None,
-        pad_to_multiple_of=PAD_TOKENS,
+        # Tokens and labels are there already.
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
         train_sampling_strategy="group_by_length",
         logging_steps=1,
         save_strategy="steps",
@@ -141,17 +151,14 @@ def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precisio
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    rows = [
-        {"input_ids": s.prompt + s.answer, "completion_mask": [0] * len(s.prompt) + [1] * len(s.answer)} for s in learnt
-    ]
     adapter = LoraConfig(
         r=learn.rank, lora_alpha=learn.alpha, lora_dropout=learn.dropout, target_modules="all-linear",
         task_type="CAUSAL_LM",
     )  # fmt: skip
     torch.manual_seed(learn.random_seed)
-    return SFTTrainer(
-        base.model, args=config, train_dataset=Dataset.from_list(rows), processing_class=base.tokenizer,
-        peft_config=adapter, callbacks=[Watch(job)],
+    return AnswerTrainer(
+        base.model, args=config, train_dataset=Dataset.from_list([s.row for s in learnt]),
+        processing_class=base.tokenizer, peft_config=adapter, data_collator=collated, callbacks=[Watch(job)],
     )  # fmt: skip
 
 
@@ -183,7 +190,7 @@ def _measured(
         def report(n: int) -> None:
             job.report(done + n, total, "answers measured")
 
-        return log_probs(model, what, batch_size=job.learn.batch_size, pad_to=PAD_TOKENS, report=report)
+        return log_probs(model, what, batch_size=job.learn.batch_size, report=report)
 
     after, labels_after = iter(scored(asked, 0)), iter(scored(labels, len(asked)))
     with model.disable_adapter():
