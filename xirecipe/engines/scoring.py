@@ -53,15 +53,22 @@ def collated(rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
 
 
 def nats(model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
-    """-log p of every answer token of a batch, shape (tokens,), and the row that each is of."""
-    labels = batch["labels"]
-    longest = int((labels != NO_LABEL).sum(dim=1).max())
+    """-log p of every answer token of a batch, shape (tokens,), and the row that each is of.
+
+    The head sees the answers' positions only: indexing logits afterwards would cost their whole gradient, one number
+    for every position and word.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    body = getattr(inner, inner.base_model_prefix)
     given = {key: batch[key] for key in ("input_ids", "attention_mask", "position_ids")}
-    logits = model(**given, logits_to_keep=longest + 1, use_cache=False).logits[:, :-1]
-    labels = labels[:, -longest:].to(logits.device)
+    hidden = body(**given, use_cache=False).last_hidden_state[:, :-1]
+    labels = batch["labels"][:, 1:].to(hidden.device)
     is_answer = labels != NO_LABEL
     rows = is_answer.nonzero()[:, 0]
-    return F.cross_entropy(logits[is_answer].float(), labels[is_answer], reduction="none"), rows
+    logits = inner.get_output_embeddings()(hidden[is_answer]).float()
+    if (cap := getattr(inner.config, "final_logit_softcapping", None)) is not None:
+        logits = cap * torch.tanh(logits / cap)  # Gemma 2
+    return F.cross_entropy(logits, labels[is_answer], reduction="none"), rows
 
 
 def log_probs(
