@@ -86,14 +86,14 @@ def run(job: TrainingJob) -> None:
     seconds = time.monotonic() - begun
     results = _measured(job, base, trainer.model, lessons, sequences, fits)
     files = _write(job, base, trainer.model)
-    losses = [(log["step"], log["loss"]) for log in trainer.state.log_history if "loss" in log]
+    losses = [(log["step"], round(log["loss"], 6)) for log in trainer.state.log_history if "loss" in log]
     job.write_results(
         results,
         {
             "steps": trainer.state.global_step,
             "resumed_at": int(resumed.name.rpartition("-")[2]) if resumed else 0,
             "pairs": len(learnt),
-            "tokens_a_pair": sum(map(len, learnt)) / len(learnt),
+            "tokens_a_pair": round(sum(map(len, learnt)) / len(learnt), 3),
             "first_loss": _mean(losses[: max(1, len(losses) // 10)]),
             "last_loss": _mean(losses[-max(1, len(losses) // 10) :]),
             "losses": losses[:: max(1, math.ceil(len(losses) / KEPT_LOSSES))],
@@ -107,7 +107,7 @@ def run(job: TrainingJob) -> None:
 
 
 def _mean(losses: Sequence[tuple[int, float]]) -> float:
-    return sum(loss for _, loss in losses) / len(losses)
+    return round(sum(loss for _, loss in losses) / len(losses), 6)
 
 
 def _sequenced(lesson: TrainingLesson, base: Base, job: TrainingJob, answer: str | None = None) -> Sequenced:

@@ -16,7 +16,7 @@ from xirecipe.engines.child import child, last_lines
 from xirecipe.engines.judging import rubric_score
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
-from xirecipe.learned import GGUF
+from xirecipe.learned import GGUF, SAFETENSORS
 from xirecipe.lessons import DUPLICATE, Lesson, lessons_of
 from xirecipe.models.requests import Answer
 from xirecipe.recipe.generation import Judge
@@ -68,12 +68,14 @@ def run_train(work: Work) -> Outcome:
     tally.kept = write(work.output.data, _rows(stage, lessons, results, tally), TRAIN_COLUMNS)
     tally.write(work, list(TRAIN_COLUMNS))
     files = facts.pop("files")
+    own = GGUF if GGUF in files else SAFETENSORS
     facts["adapter"] = {
+        "sha256": files[own],
         "files": files,
-        "bytes": (work.output.adapter / (GGUF if GGUF in files else next(iter(files)))).stat().st_size,
+        "bytes": (work.output.adapter / own).stat().st_size,
         "license": stage.model.license,
     }
-    facts |= {"model_license": stage.model.license, "seconds_a_step": facts["train_seconds"] / max(1, facts["steps"])}
+    facts["model_license"] = stage.model.license
     facts |= _before_and_after(stage, lessons, results)
     shutil.rmtree(job.folder)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
@@ -151,8 +153,8 @@ def _before_and_after(stage: Stage, lessons: Sequence[Lesson], results: Sequence
         facts[part] = {
             "pairs": len(own),
             "tokens": tokens,
-            "nats_before": -sum(r.before or 0.0 for r in own) / tokens if tokens else None,
-            "nats_after": -sum(r.after or 0.0 for r in own) / tokens if tokens else None,
+            "nats_before": _nats([r.before for r in own], tokens),
+            "nats_after": _nats([r.after for r in own], tokens),
         }
     asks = stage.teaches
     assert asks is not None
@@ -166,3 +168,8 @@ def _before_and_after(stage: Stage, lessons: Sequence[Lesson], results: Sequence
             scores = [rubric_score(Answer(label_log_probs=each), levels)[0] for each in found]
             facts[f"evaluator_{when}"] = measured(rows, scores)
     return facts
+
+
+def _nats(log_probs: Sequence[float | None], tokens: int) -> float | None:
+    """-log p a token; None where there are no tokens."""
+    return round(-sum(value or 0.0 for value in log_probs) / tokens, 6) if tokens else None
