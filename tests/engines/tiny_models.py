@@ -11,7 +11,26 @@ import numpy as np
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 #: Control tokens, then every byte, then pieces of more than one byte.
 _CONTROL = ("<pad>", "<eos>", "<bos>", "<unk>")
-_PIECES = ("▁", "▁t", "▁a", "in", "er", "an", "re", "▁w", "te", "ri", "▁Wri", "▁Wr", "▁Des", "be", "Te", "xt", "▁Te", "▁De")
+_PIECES = (
+    "▁",
+    "▁t",
+    "▁a",
+    "in",
+    "er",
+    "an",
+    "re",
+    "▁w",
+    "te",
+    "ri",
+    "▁Wri",
+    "▁Wr",
+    "▁Des",
+    "be",
+    "Te",
+    "xt",
+    "▁Te",
+    "▁De",
+)
 VOCABULARY = len(_CONTROL) + 256 + len(_PIECES)
 
 
