@@ -34,7 +34,7 @@ pytestmark = pytest.mark.train
 for _needed in ("torch", "transformers", "trl", "peft", "gguf"):
     pytest.importorskip(_needed)
 
-NOUNS = "mvua chakula nyumba maji moto jua mwezi nyota mti samaki".split()
+NOUNS = ["mvua", "chakula", "nyumba", "maji", "moto", "jua", "mwezi", "nyota", "mti", "samaki"]
 PAIRS = [
     {"id": str(i), "instruction": f"Describe {noun}.", "response": f"{noun} ni kitu kizuri sana."}
     for i, noun in enumerate(NOUNS)

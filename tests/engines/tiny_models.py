@@ -46,7 +46,8 @@ def config(kind: str) -> Any:
     if kind == "gemma3_text":
         return Gemma3TextConfig(
             # GGUF files do not say by what queries are scaled; transformers takes 256, llama.cpp the width of a head.
-            **shared, head_dim=256, query_pre_attn_scalar=256, sliding_window=512, layer_types=["sliding_attention", "full_attention"],
+            **shared, head_dim=256, query_pre_attn_scalar=256, sliding_window=512,
+            layer_types=["sliding_attention", "full_attention"],
             rope_parameters={
                 "full_attention": {"rope_type": "default", "rope_theta": 10000.0},
                 "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
