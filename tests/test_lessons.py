@@ -71,8 +71,12 @@ def test_an_instruction_becomes_one_line(folder: Folder) -> None:
 
 
 def test_texts_are_cut_as_the_recipe_says(folder: Folder) -> None:
-    made = plan(folder, **with_learn(max_text_chars=10))
-    assert [lesson.row["text"] for lesson in lessons(made)] == ["Mvua", "Chakula ni", "Nyumba ni"]
+    folder.json_lines(
+        "seed.jsonl", [*SEED, {"id": "d", "instruction": "Describe.", "response": "Jua linawaka. Ni saa."}]
+    )
+    made = plan(folder, **with_learn(max_text_chars=15))
+    assert [lesson.row["text"] for lesson in lessons(made)][-1] == "Jua linawaka."
+    assert lessons(made)[-1].prompt == "Jua linawaka.:"
 
 
 def test_a_trained_writer_sees_no_exemplars_unless_the_recipe_says_so(folder: Folder) -> None:

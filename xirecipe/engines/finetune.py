@@ -25,6 +25,7 @@ from trl import SFTConfig, SFTTrainer
 from xirecipe.engines.base_models import Base, load_base, precision_of
 from xirecipe.engines.lifecycle import leash
 from xirecipe.engines.lora_gguf import gguf_facts, write_adapter
+from xirecipe.engines.memory import give_back
 from xirecipe.engines.scoring import Sequenced, collated, log_probs, nats
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
 from xirecipe.fingerprint import file_digest
@@ -51,6 +52,7 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         self._job.report(state.global_step, state.max_steps, "steps")
+        give_back()
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WHOLE).touch()
@@ -189,6 +191,7 @@ def _measured(
     def scored(what: Sequence[Sequenced], done: int) -> list[float]:
         def report(n: int) -> None:
             job.report(done + n, total, "answers measured")
+            give_back()
 
         return log_probs(model, what, batch_size=job.learn.batch_size, report=report)
 

@@ -14,6 +14,7 @@ from xirecipe.diagnostics import user_error
 from xirecipe.engines.calibration import measured
 from xirecipe.engines.child import child, last_lines
 from xirecipe.engines.judging import rubric_score
+from xirecipe.engines.memory import KEEP_MEMORY
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
 from xirecipe.learned import GGUF, SAFETENSORS
@@ -31,13 +32,6 @@ _POLL_SECONDS = 0.2
 _NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "safetensors")
 #: Why a pair is not learnt from: with its answer it is longer than the model's context.
 TOO_LONG = "context_tokens"
-#: glibc hands memory back to the kernel and takes it anew at every step; where the first touch of a page is slow, as in
-#: virtual machines, that is most of a step's time. These keep it.
-_KEEP_MEMORY = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(20_000_000_000),
-    "MALLOC_TOP_PAD_": str(1_000_000_000),
-}
 
 
 def run_train(work: Work) -> Outcome:
@@ -102,7 +96,7 @@ def _train(work: Work, job: TrainingJob, lessons: Sequence[Lesson]) -> dict[str,
         job.write(TrainingLesson(each.prompt, each.answer, each.row["part"] == "learn", labels) for each in lessons)
         job.checkpoints.mkdir(parents=True, exist_ok=True)
     more = {
-        **_KEEP_MEMORY,
+        **KEEP_MEMORY,
         "PYTHONWARNINGS": "ignore",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
