@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.builders import SEED, Folder, recipe_folder, xirecipe
-from tests.test_lessons import FINE_TUNE, WEIGHTS, plan, training, with_learn
+from tests.test_lessons import WEIGHTS, changes_of, plan, training, with_learn
 from xirecipe.costs import cost_plan
 from xirecipe.learned import GGUF, SAFETENSORS, model_of
 from xirecipe.plan import Plan
@@ -128,7 +128,7 @@ def test_a_plan_knows_how_long_a_training_takes_by_its_last_one_or_by_a_declared
 
 
 def mistakes(folder: Folder, **changes: Any) -> str:
-    return xirecipe("check", folder.recipe(FINE_TUNE | changes)).err
+    return xirecipe("check", folder.recipe(changes_of(**changes))).err
 
 
 def test_weights_behind_a_server_cannot_be_trained(folder: Folder) -> None:
@@ -136,7 +136,7 @@ def test_weights_behind_a_server_cannot_be_trained(folder: Folder) -> None:
     said = mistakes(folder, models={"writer": server})
     assert "error[cannot-train]: `generate.learn` trains weights, and those of `writer` are behind a server" in said
     assert "tiny.yaml:" in said
-    assert "hint: name an `embedded` or `vllm` model, or learn with `method: in_context`" in said
+    assert "name an `embedded` or `vllm` model, or learn with `method: in_context`" in said
 
 
 def test_quantized_weights_and_adapted_ones_cannot_be_trained(folder: Folder) -> None:

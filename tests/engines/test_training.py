@@ -65,7 +65,7 @@ def recipe(folder: Folder, cache: Path, kind: str = "gemma3_text", **changes: An
         "sha256": file_digest(file), "license": "apache-2.0", "prompt_format": "completion", "context_tokens": 256,
     }  # fmt: skip
     own = {"models": {"writer": writer}, "generate.learn": LEARN, "generate.max_prompt_chars": 100}
-    return folder.recipe(own | changes)
+    return folder.recipe({key: value for key, value in (own | changes).items() if value is not ...})
 
 
 def trained(path: Path, store: Store) -> tuple[Stage, Artifact, Manifest]:
