@@ -21,7 +21,7 @@ from xirecipe.diagnostics import UserError
 from xirecipe.fingerprint import file_digest
 from xirecipe.learned import GGUF, SAFETENSORS, model_of
 from xirecipe.models.embedded import EmbeddedModel, Weights
-from xirecipe.models.weights import adapter_of, weights
+from xirecipe.models.weights import adapter_of
 from xirecipe.plan import Plan
 from xirecipe.recipe import models as recipe_models
 from xirecipe.run import run_plan
@@ -57,9 +57,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def weights_of(cache: Path, kind: str) -> Path:
+    return next((cache / f"models--tiny--{kind}").rglob("tiny.gguf"))
+
+
 def recipe(folder: Folder, cache: Path, kind: str = "gemma3_text", **changes: Any) -> Path:
     folder.json_lines("seed.jsonl", PAIRS)
-    file = next((cache / f"models--tiny--{kind}").rglob("tiny.gguf"))
+    file = weights_of(cache, kind)
     writer = {
         "engine": "embedded", "repository": f"tiny/{kind}", "file": "tiny.gguf", "revision": REVISION,
         "sha256": file_digest(file), "license": "apache-2.0", "prompt_format": "completion", "context_tokens": 256,
@@ -100,9 +104,9 @@ def test_the_writer_learns_and_llama_cpp_finds_its_answers_as_likely_as_transfor
     assert isinstance(model, recipe_models.EmbeddedModel)
     rows = list(read(artifact.data))
     assert len(rows) == 10
-    with EmbeddedModel(weights(model), context_tokens=256, sequences=1) as plain:
+    with EmbeddedModel(weights_of(cache, kind), context_tokens=256, sequences=1) as plain:
         compared(plain, rows, "log_prob_before")
-    with EmbeddedModel(Weights(weights(model), adapter_of(model)), context_tokens=256, sequences=1) as adapted:
+    with EmbeddedModel(Weights(weights_of(cache, kind), adapter_of(model)), context_tokens=256, sequences=1) as adapted:
         compared(adapted, rows, "log_prob_after")
 
 
