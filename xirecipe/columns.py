@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 StageKind = Literal[
-    "corpus", "dedup", "polish", "match", "generate", "rating_set", "judge", "refine", "decontaminate", "embed",
-    "cluster", "select", "messages", "split", "read", "translate", "mix",
+    "corpus", "dedup", "polish", "match", "train", "generate", "rating_set", "judge", "refine", "decontaminate",
+    "embed", "cluster", "select", "messages", "split", "read", "translate", "mix",
 ]  # fmt: skip
 #: Every kind of stage of a text recipe, in the order in which a plan has them.
 STAGES: tuple[StageKind, ...] = (
-    "corpus", "dedup", "polish", "match", "generate", "rating_set", "judge", "refine", "decontaminate", "embed",
-    "cluster", "select", "messages", "split",
+    "corpus", "dedup", "polish", "match", "train", "generate", "rating_set", "judge", "refine", "decontaminate",
+    "embed", "cluster", "select", "messages", "split",
 )  # fmt: skip
 #: The same of a mixing recipe.
 MIX_STAGES: tuple[StageKind, ...] = ("read", "translate", "mix", "split")
 #: Those that a plan has only when its recipe asks for them.
-OPTIONAL: frozenset[StageKind] = frozenset({"polish", "match", "rating_set", "refine", "decontaminate"})
+OPTIONAL: frozenset[StageKind] = frozenset({"polish", "match", "train", "rating_set", "refine", "decontaminate"})
+#: Those whose rows are no documents, and that no document comes through.
+BESIDE: frozenset[StageKind] = frozenset({"train", "rating_set"})
 #: Those that every plan has.
 CORE: tuple[StageKind, ...] = tuple(kind for kind in STAGES if kind not in OPTIONAL)
 
@@ -97,6 +99,20 @@ RATING_COLUMNS: tuple[Column, ...] = (
     Column("level", "string", "rating_set", "`top`, `middle` or `bottom`"),
     Column("made", "string", "rating_set", "`pair`, `truncated`, `neighbour` or `other`"),
     Column("part", "string", "rating_set", "`learn`, or `held_out` for measuring the evaluator"),
+)
+
+#: Of a train stage: the pairs that a model learnt from, and those held out to measure it on. Natural logarithms.
+TRAIN_COLUMNS: tuple[Column, ...] = (
+    Column("pair_id", "string", "train", "The seed pair"),
+    Column("seed", "string", "train", "`seed`, a name under `learn.seeds`, or `rating_set`"),
+    Column("language", "string", "train", "The language of the response"),
+    Column("instruction", "string", "train", "The English instruction"),
+    Column("text", "string", "train", "As much of the response as the prompt showed"),
+    Column("level", "string", "train", "What the evaluator learnt to say of them; null where the writer learnt"),
+    Column("part", "string", "train", "`learn` or `held_out`"),
+    Column("tokens", "int64", "train", "Tokens of the answer"),
+    Column("log_prob_before", "float64", "train", "log p(answer | prompt) of the model as it was, over all its tokens"),
+    Column("log_prob_after", "float64", "train", "The same with the adapter"),
 )
 
 #: What dropped and failed rows carry beside their columns.

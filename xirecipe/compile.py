@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from xirecipe.diagnostics import Sources, UserError, user_error
@@ -17,13 +18,14 @@ from xirecipe.plan import MixPlan, Plan
 from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.generation import Seed
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.learning import FineTune, LearnSeed, WriterFineTune
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.mixing import AnswerIn, FileVersion, HubVersion
 from xirecipe.recipe.models import Model, ServerModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
-from xirecipe.stage import Pair, Stage
+from xirecipe.stage import Pair, Stage, Taught
 from xirecipe.store import write_whole
 
 #: What is said of a file that cannot be hashed, by its role.
@@ -147,13 +149,28 @@ def _text_plan(
     def stage(kind: str, config: object, *inputs: Stage, **facts: object) -> Stage:
         return Stage(kind, config, language, inputs, root=root, **facts)  # type: ignore[arg-type]
 
-    def pairs(seed: Seed) -> list[Pair]:
+    def pairs(seed: Seed | LearnSeed) -> list[Pair]:
         file = inside(root, seed.path, None, "seed")
         attachments[seed.path] = file.read_bytes()
         return read_pairs(file, file.name)
 
     def model(name: str | None) -> dict[str, object]:
         return {} if name is None else {"model_name": name, "model": placed(recipe.models[name], root)}
+
+    def trained(asks: Stage, learn: object, *given: Stage, **facts: object) -> list[Stage]:
+        """The stage that trains the model of `asks`, and `asks` with that model; alone where nothing is trained."""
+        if not isinstance(learn, FineTune):
+            return [asks]
+        facts |= {"model_name": asks.model_name, "model": asks.model}
+        train = stage("train", learn, *given, teaches=asks, **facts)
+        return [train, replace(asks, inputs=(*asks.inputs, train))]
+
+    def lessons(learn: WriterFineTune) -> dict[str, object]:
+        taught = [Taught("seed", language.code, pair) for pair in pairs(recipe.seed)]
+        for name, seed in learn.seeds.items():
+            taught += [Taught(name, seed.language or language.code, pair) for pair in pairs(seed)]
+        known = {language.code: language} | loaded.languages
+        return {"taught": tuple(taught), "languages": {code: known[code] for code in {t.language: 0 for t in taught}}}
 
     judge = recipe.judge
     judge_prompts = {
@@ -166,25 +183,28 @@ def _text_plan(
     attachments[recipe.seed.path] = inside(root, recipe.seed.path, None, "file").read_bytes()
     attachments |= _evaluated_files(recipe, root)
     exemplars = choose(pairs(recipe.exemplar_seed), recipe.generate.exemplars)
+    exemplars = exemplars if recipe.generate.shows_exemplars else ()
 
     content = _content("source", recipe.corpus.sources, root, hashes, contents)
     stages = [stage("corpus", recipe.corpus, files=content, limit=limit)]
     stages.append(stage("dedup", recipe.dedup, stages[-1]))
     if recipe.polish is not None:
         stages.append(stage("polish", recipe.polish, stages[-1]))
-    if recipe.generate.exemplars.choice == "nearest":
+    if exemplars and recipe.generate.exemplars.choice == "nearest":
         stages.append(stage("match", recipe.generate.exemplars, stages[-1], exemplars=exemplars))
-    stages.append(
-        stage(
-            "generate", recipe.generate, stages[-1], exemplars=exemplars, prompts=prompt(recipe.generate.prompt),
-            **model(recipe.generate.model),
-        )
+    writer = stage(
+        "generate", recipe.generate, stages[-1], exemplars=exemplars, prompts=prompt(recipe.generate.prompt),
+        **model(recipe.generate.model),
     )  # fmt: skip
+    learn = recipe.generate.learn
+    taught = lessons(learn) if isinstance(learn, WriterFineTune) else {}
+    stages += trained(writer, learn, prompts=writer.prompts, **taught)
     rated_by = []
     if recipe.rating_set is not None:
         rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed))))
-    stages.append(stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.asked)))
-    stages[-1:-1] = rated_by
+    rater = stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.asked))
+    learnt = {judge.rubric.prompt: judge_prompts[judge.rubric.prompt]} if judge.rubric is not None else {}
+    stages += [*rated_by, *trained(rater, judge.learn, *rated_by, prompts=learnt)]
     if recipe.refine is not None:
         for number in range(1, recipe.refine.rounds + 1):
             stages.append(stage("refine", recipe.refine, stages[-1], round=number))

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from xirecipe import tables
 from xirecipe.diagnostics import UserError
+from xirecipe.learned import model_of
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request
 from xirecipe.plan import AnyPlan
@@ -20,8 +21,9 @@ from xirecipe.rating import LEVELS, blank, examples
 from xirecipe.reasons import reason
 from xirecipe.recipe.corpus import Corpus, FileSource, HubSource, Source
 from xirecipe.recipe.generation import Generate, Judge, RatingSet, Refine
+from xirecipe.recipe.learning import FineTune
 from xirecipe.recipe.mixing import Dataset, FileVersion, Translate, Version
-from xirecipe.recipe.models import Rates
+from xirecipe.recipe.models import Model, Rates
 from xirecipe.seed import CHARS_PER_TOKEN
 from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
@@ -85,6 +87,8 @@ def _cost(
     line = StageCost(stage, "run", _why(stage, last), rows_in, rows_out, last is not None, seconds=seconds)
     if stage.kind == "refine":
         return _round_cost(plan, line, last, rows_out_of)
+    if isinstance(stage.config, FineTune):
+        return replace(line, seconds=_training_seconds(plan, stage, stage.config, line, last))
     return _model_cost(plan, line, last, store) if stage.model is not None else line
 
 
@@ -101,6 +105,24 @@ def _most_rows(stage: Stage) -> float:
             return 1.0 + len(into) / len(dataset.versions)
         case _:
             return 1.0
+
+
+def _training_seconds(
+    plan: AnyPlan, stage: Stage, config: FineTune, line: StageCost, last: Manifest | None
+) -> float | None:
+    """As long a step as in the last training, or at the declared rate. None where neither is known."""
+    if line.rows_in is None:
+        return None
+    steps = config.max_steps or max(1, round(config.epochs * line.rows_in / config.batch_size))
+    if last and last.facts.get("steps"):
+        return steps * last.seconds / float(last.facts["steps"])
+    rate = plan.recipe.rates.get(stage.model_name or "", Rates()).training_tokens_per_second
+    if rate is None:
+        return None
+    pairs = [(t.pair.instruction, t.pair.response) for t in stage.taught]
+    pairs = pairs or [(p.instruction, p.response) for given in stage.inputs for p in given.exemplars]
+    chars = sum(len(text) for texts in pairs for text in texts) / max(1, len(pairs))
+    return steps * config.batch_size * chars / CHARS_PER_TOKEN / rate
 
 
 def _round_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, rows_out_of: dict[str, int | None]) -> StageCost:
@@ -144,13 +166,15 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     stage = line.stage
     assert stage.model is not None
     assert stage.model_name is not None
-    requests = _exact_requests(stage, store)
+    model = model_of(stage, store)
+    requests = None if model is None else _exact_requests(stage, model, store)
     paid: int | None = None
     tokens_each = _tokens_each(last)
     if requests is not None:
         calls = paid = 0
         chars = 0
-        with CompletionLog(store.completions, stage.model.identity) as log:
+        assert model is not None
+        with CompletionLog(store.completions, model.identity) as log:
             for key, request in requests.items():
                 if key in log:
                     paid += 1
@@ -161,8 +185,9 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     elif line.rows_in is None:
         return StageCost(stage, "run", line.why, None, None, False, None, None, None, None, None)
     else:
-        with CompletionLog(store.completions, stage.model.identity) as log:
-            paid = None if len(log) else 0
+        if model is not None:
+            with CompletionLog(store.completions, model.identity) as log:
+                paid = None if len(log) else 0
         calls = _expected_calls(stage, line.rows_in)
         tokens = round(calls * (tokens_each or _guessed_tokens(stage)))
     rates = plan.recipe.rates.get(stage.model_name, Rates())
@@ -179,18 +204,17 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     )
 
 
-def _exact_requests(stage: Stage, store: Store) -> dict[str, Request] | None:
+def _exact_requests(stage: Stage, model: Model, store: Store) -> dict[str, Request] | None:
     """Every request of the stage by key, when its input rows exist; None when they do not.
 
     None for a translation as well: what is translated back hangs on the answers.
     """
     if isinstance(stage.config, Translate):
         return None
-    sources = [store.artifact(given.kind, given.fingerprint) for given in stage.inputs]
+    sources = [store.artifact(given.kind, given.fingerprint) for given in stage.inputs if given.kind != "train"]
     if not all(source.done for source in sources):
         return None
-    assert stage.model is not None
-    identity = stage.model.identity
+    identity = model.identity
     return {request.key(identity): request for request in _requests(stage, *(tables.read(s.data) for s in sources))}
 
 
@@ -200,7 +224,7 @@ def _requests(stage: Stage, rows: Iterator[tables.Row], *rating_set: Iterator[ta
         return
     assert isinstance(stage.config, Judge)
     rated = [blank(stage) | row for made in rating_set for row in made]
-    shown = examples(rated, stage.config.rubric) if stage.config.rubric else []
+    shown = examples(rated, stage.config.rubric) if stage.config.rubric and stage.config.shows_examples else []
     for row in (*rated, *rows):
         yield from judge_requests(stage, row, shown).values()
 
@@ -239,6 +263,8 @@ def _read(stage: Stage) -> int | None:
     """What a first stage reads: seed pairs, or documents where that can be known by looking at local files."""
     if stage.kind == "rating_set":
         return len(stage.exemplars)
+    if stage.kind == "train":
+        return len(stage.taught)
     assert isinstance(stage.config, Corpus | Dataset)
     total = 0
     for source in _sources(stage.config):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from xirecipe.recipe.learning import WriterFineTune
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import ServerModel
 from xirecipe.recipe.recipe import Recipe
@@ -109,6 +110,10 @@ def inputs(recipe: Recipe | MixRecipe) -> Iterator[Input]:
     yield Input(("seed", "license"), recipe.seed.license, "texts")
     if recipe.generate.exemplars.seed is not None:
         yield Input(("generate", "exemplars", "seed", "license"), recipe.generate.exemplars.seed.license, "texts")
+    if isinstance(recipe.generate.learn, WriterFineTune):
+        for name, seed in recipe.generate.learn.seeds.items():
+            # What a model learnt from is in no row; terms on its use are.
+            yield Input(("generate", "learn", "seeds", name, "license"), seed.license, "model")
 
 
 def _mixed(recipe: MixRecipe) -> Iterator[Input]:

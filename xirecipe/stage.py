@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from xirecipe.columns import MIX_STAGES, Column, StageKind, columns_after, mix_columns_after
+from xirecipe.columns import (
+    MIX_STAGES,
+    RATING_COLUMNS,
+    TRAIN_COLUMNS,
+    Column,
+    StageKind,
+    columns_after,
+    mix_columns_after,
+)
 from xirecipe.fingerprint import digest
 from xirecipe.recipe.corpus import Corpus, Dedup, Polish
 from xirecipe.recipe.decontamination import Decontaminate
 from xirecipe.recipe.generation import Exemplars, Generate, Judge, RatingSet, Refine
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.learning import JudgeFineTune, WriterFineTune
 from xirecipe.recipe.mixing import AnswerIn, Dataset, Mix, Translate
 from xirecipe.recipe.models import Model
 from xirecipe.recipe.selection import Cluster, Embed, Messages, Select, Split
@@ -24,9 +33,9 @@ from xirecipe.store import Artifact, Store
 
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
-    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "generate": 2, "rating_set": 1, "judge": 2, "refine": 1,
-    "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1, "translate": 2,
-    "mix": 1,
+    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "train": 1, "generate": 2, "rating_set": 1, "judge": 2,
+    "refine": 1, "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1,
+    "translate": 2, "mix": 1,
 }  # fmt: skip
 
 Config = (
@@ -34,6 +43,8 @@ Config = (
     | Dedup
     | Polish
     | Exemplars
+    | WriterFineTune
+    | JudgeFineTune
     | Generate
     | RatingSet
     | Judge
@@ -57,6 +68,16 @@ class Pair:
     id: str
     instruction: str
     response: str
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A seed pair that a model is to learn from: of which seed, and in which language."""
+
+    seed: str
+    """A name under `learn.seeds`, or `seed` for the recipe's own."""
+    language: str
+    pair: Pair
 
 
 @dataclass(frozen=True)
@@ -94,7 +115,11 @@ class Stage:
     dataset: str = ""
     """The name of the dataset that a read or translate stage is for."""
     languages: dict[str, Language] = field(default_factory=dict)
-    """Of a mixing recipe: the facts of every language that the stage writes or names."""
+    """The facts of every language that a mixing recipe's stage writes or names, or a train stage has pairs in."""
+    teaches: Stage | None = None
+    """Of a train stage: the stage that will ask the trained model, as it would be without the training."""
+    taught: tuple[Taught, ...] = ()
+    """Of a writer's train stage: the pairs. An evaluator's come out of the rating set."""
     answer_in: dict[str, AnswerIn] = field(default_factory=dict)
     """How prompts of a mix name the language to answer in, by the prompt's language."""
     round: int = 0
@@ -106,18 +131,33 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """What people call it: its kind, and which round it is or which dataset it is for."""
-        which = self.round or self.dataset
+        """What people call it: its kind, and which round it is, which dataset it is for, or whom it teaches."""
+        which = self.round or self.dataset or self.role
         return f"{self.kind} {which}" if which else self.kind
+
+    @property
+    def role(self) -> Literal["", "writer", "judge"]:
+        """Of a train stage: whom it teaches."""
+        if self.teaches is None:
+            return ""
+        return "writer" if self.teaches.kind == "generate" else "judge"
 
     @property
     def slot(self) -> str:
         """Its name among the inputs of another stage: its kind, and its dataset, because a mix has several."""
         return f"{self.kind} {self.dataset}" if self.dataset else self.kind
 
+    def beside(self, kind: StageKind) -> Stage | None:
+        """The input of a kind; None where it has none."""
+        return next((given for given in self.inputs if given.kind == kind), None)
+
     @property
     def columns(self) -> list[Column]:
         """The columns of the rows it writes."""
+        if self.kind == "train":
+            return list(TRAIN_COLUMNS)
+        if self.kind == "rating_set":
+            return list(RATING_COLUMNS)
         if any(stage.kind in MIX_STAGES[:-1] for stage in self.lineage):
             return mix_columns_after(self.kind)
         return columns_after(self.kind, {stage.kind for stage in self.lineage})
@@ -137,7 +177,7 @@ class Stage:
     @property
     def asks(self) -> bool:
         """Whether it asks a language model."""
-        return self.model is not None or self.kind == "refine"
+        return (self.model is not None and self.kind != "train") or self.kind == "refine"
 
     def ancestor(self, kind: StageKind) -> Stage | None:
         """The nearest stage of a kind in the lineage, or None."""
@@ -177,7 +217,7 @@ class Stage:
         if self.dataset:
             # Rows name it.
             identity["dataset"] = self.dataset
-        identity |= self._mixing
+        identity |= self._mixing | self._learning
         if self.kind in ("generate", "judge", "messages"):
             # Whatever a prompt can read of it.
             identity["language"] = self.language.model_dump(mode="json", exclude={"filters", "sources", "lid_labels"})
@@ -209,6 +249,26 @@ class Stage:
                 return {}
 
     @property
+    def _learning(self) -> dict[str, Any]:
+        """What else a trained model hangs on: its pairs, and how the stage that will ask it makes a prompt of one."""
+        if self.teaches is None:
+            return {}
+        asks = self.teaches
+        found: dict[str, Any] = {"role": self.role}
+        if self.taught:
+            found["pairs"] = [[t.seed, t.pair.id, t.language, t.pair.instruction, t.pair.response] for t in self.taught]
+        if isinstance(asks.config, Generate):
+            found["max_prompt_chars"] = asks.config.max_prompt_chars
+        if isinstance(asks.config, Judge) and asks.config.rubric is not None:
+            found["levels"] = asks.config.rubric.levels
+            found["examples_per_level"] = asks.config.rubric.examples_per_level if asks.config.shows_examples else 0
+        facts = self.languages or {self.language.code: self.language}
+        read = {"filters", "sources", "lid_labels"}
+        found["languages"] = {code: known.model_dump(mode="json", exclude=read) for code, known in facts.items()}
+        found["exemplars"] = [[pair.instruction, pair.response] for pair in asks.exemplars]
+        return found
+
+    @property
     def fingerprint(self) -> str:
         """sha256 (hexadecimal) over [kind, revision, identity, inputs]."""
         payload = self.payload
@@ -222,9 +282,11 @@ _NO_IDENTITY: dict[type[BaseModel], Any] = {
     # What a random choice drew is hashed as it is.
     Exemplars: {"seed", "random_seed"},
     Refine: {"rounds"},
-    Generate: {"model", "prompt", "exemplars"},
+    Generate: {"model", "prompt", "exemplars", "learn"},
     Decontaminate: {"evaluations": {"__all__": {"path", "license"}}},
-    Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}},
+    Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}, "learn": True},
+    # Of its pairs and of the model that learns, what counts stands beside.
+    WriterFineTune: {"seeds"},
     # Its licences stand in the rows.
     Dataset: {"versions": {"__all__": {"path"}}},
     Translate: {"model", "prompt"},

@@ -53,9 +53,9 @@ class Manifest:
 
     @property
     def label(self) -> str:
-        """What people call the stage: its kind, and which round it was or which dataset it was for."""
+        """What people call the stage: its kind, and which round it was, which dataset it was for, or whom it taught."""
         identity = self.payload.get("identity", {})
-        which = identity.get("round") or identity.get("dataset")
+        which = identity.get("round") or identity.get("dataset") or identity.get("role")
         return f"{self.stage} {which}" if which else self.stage
 
     @property
@@ -87,6 +87,11 @@ class Artifact:
     @property
     def failed(self) -> Path:
         return self.folder / "failed"
+
+    @property
+    def adapter(self) -> Path:
+        """Of a train stage: the trained adapter, as a PEFT folder."""
+        return self.folder / "adapter"
 
     @property
     def manifest_path(self) -> Path:
@@ -122,6 +127,10 @@ class Store:
 
     def artifact(self, stage: StageKind, fingerprint: str) -> Artifact:
         return Artifact(self.root / f"{stage}-{fingerprint[:SHORT]}")
+
+    def checkpoints(self, fingerprint: str) -> Path:
+        """Where a training that has not ended keeps what it goes on from."""
+        return self.root / "checkpoints" / fingerprint[:SHORT]
 
     @property
     def completions(self) -> Path:

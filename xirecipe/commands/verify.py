@@ -11,6 +11,7 @@ from xirecipe import tables
 from xirecipe.commands.common import Session, command_line, open_session
 from xirecipe.commands.run import release_folder
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
+from xirecipe.fingerprint import file_digest
 from xirecipe.hub.rows import CONFIG, CONFIGS
 from xirecipe.load import shown_name
 from xirecipe.plan import MixPlan
@@ -60,6 +61,10 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
             )
         if manifest.fingerprint != stage.fingerprint:
             yield Diagnostic("fingerprint", f"{stage.label}: the manifest is of another fingerprint", at)
+        for file, expected in manifest.facts.get("adapter", {}).get("files", {}).items():
+            path = artifact.adapter / file
+            if not path.is_file() or file_digest(path) != expected:
+                yield Diagnostic("adapter", f"{stage.label}: {file} is not the one in the manifest", at)
         kept[stage.fingerprint] = manifest.kept
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import xirecipe
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
+from xirecipe.engines.child import child, last_lines
 from xirecipe.engines.job import Job
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.recipe.models import Model
-from xirecipe.settings import PREFIX, Settings
+from xirecipe.settings import Settings
 from xirecipe.spending import Spending
 from xirecipe.stage import Progress
 from xirecipe.store import Store, explained
@@ -102,7 +98,7 @@ def ask(
     _raise_early_end(job, asked, len(missing), budget)
     unaccounted = len(missing) - asked.calls - len(asked.failures)
     if unaccounted:
-        raise RuntimeError(f"{unaccounted:,} requests have no outcome\n{_last_lines(job.log)}")
+        raise RuntimeError(f"{unaccounted:,} requests have no outcome\n{last_lines(job.log)}")
     shutil.rmtree(job.folder)
     return asked
 
@@ -110,32 +106,13 @@ def ask(
 def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None]) -> None:
     """Run the asking process to its end and report how far it is."""
     before = len(log)
-    # Secrets reach the process through its environment, never through the job's file or the command line.
-    own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
-    path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = (
-        own
-        | dict(job.settings.environment)
-        | {
-            "PYTHONPATH": os.pathsep.join(path),
-            "DISTILABEL_LOG_LEVEL": "WARNING",
-            "PYTHONWARNINGS": "ignore",
-            "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-    )
-    # -P: a file in the current folder must not stand in for a module. stdin is the leash, see `lifecycle.leash`.
-    command = [sys.executable, "-P", "-m", "xirecipe.engines.distilabel", str(job.folder.absolute())]
-    with job.log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-    try:
+    more = {
+        "DISTILABEL_LOG_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",
+        "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    with child("xirecipe.engines.distilabel", job.folder, job.log, job.settings, more) as process:
         ended = False
         while not ended:
             time.sleep(_POLL_SECONDS)
@@ -147,25 +124,11 @@ def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable
                 report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
             else:
                 report(Progress(reused + answered + failed, total, "answers"))
-    finally:
-        _kill_group(process)
     if process.returncode != 0:
         # A full disk kills whoever writes first; then the log says little.
         with explained(job.folder):
             (job.folder / "probe").write_bytes(bytes(1 << 16))
-        raise RuntimeError(f"the asking process ended with code {process.returncode}\n{_last_lines(job.log)}")
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Nothing that the asking process started outlives it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # the whole group has ended
-    finally:
-        process.wait()
-        if process.stdin:
-            process.stdin.close()
+        raise RuntimeError(f"the asking process ended with code {process.returncode}\n{last_lines(job.log)}")
 
 
 def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], missing: list[str], reused: int) -> Asked:
@@ -202,7 +165,3 @@ def _over_budget(budget: Spending, calls: int, left: int) -> UserError:
 def _count_lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 16), b""))
-
-
-def _last_lines(path: Path, count: int = 20) -> str:
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

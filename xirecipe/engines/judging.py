@@ -47,13 +47,14 @@ class Judging:
         """`stage` is the plan's judge; `best` are a round's best candidates."""
         assert isinstance(stage.config, Judge)
         self._work, self._stage, self._config, self._tally = work, stage, stage.config, tally
-        rating_set = next((s for s in stage.inputs if s.kind == "rating_set"), None)
+        rating_set = stage.beside("rating_set")
         self._set: list[Row] = []
         if rating_set is not None:
             made = read(work.store.artifact("rating_set", rating_set.fingerprint).data)
             self._set = [blank(stage) | row for row in made]
         rubric = stage.config.rubric
-        self._examples: list[Rated] = examples(self._set, rubric, best) if rubric else []
+        shows = rubric is not None and stage.config.shows_examples
+        self._examples: list[Rated] = examples(self._set, rubric, best) if rubric is not None and shows else []
         self._parsed = Counter[str]()
 
     def ask(self, rows: Any) -> Asked | None:

@@ -46,7 +46,8 @@ def run_refine(work: Work) -> Outcome:
     flawed = sum(is_flawed(row["document_id"], before, config) for row in read(source, ["document_id"]))
     first = writer.config.draws + (stage.round - 1) * config.draws
     draws = range(first, first + config.draws)
-    prompted = [Exemplar(e.instruction, shown(writer, e.response)) for e in best]
+    # A trained writer is asked as it was trained: where its prompt showed nothing, a round shows nothing.
+    prompted = [Exemplar(e.instruction, shown(writer, e.response)) for e in best if writer.config.shows_exemplars]
 
     def asked_for() -> Iterator[tuple[Row, Request]]:
         # Made twice: the prompts of a million documents would not fit into memory.

@@ -10,6 +10,7 @@ from typing import Any
 from xirecipe.columns import Column
 from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked, ask
+from xirecipe.learned import model_of
 from xirecipe.models.requests import Request
 from xirecipe.stage import Outcome, Stage, Work
 from xirecipe.tables import Row, write
@@ -35,10 +36,11 @@ class Tally:
 
         Raises UserError `too-many-failures`; answers until then are kept.
         """
-        assert stage.model is not None
+        model = model_of(stage, work.store)
+        assert model is not None
         assert stage.model_name is not None
         asked = ask(
-            requests, model=stage.model, name=stage.model_name, work_folder=work.output.folder, store=work.store,
+            requests, model=model, name=stage.model_name, work_folder=work.output.folder, store=work.store,
             settings=work.settings, budget=work.budget, report=work.report,
         )  # fmt: skip
         self._answers.append(asked)

@@ -37,7 +37,10 @@ def candidates(
     `added` are instructions that stood in the prompt beside the stage's exemplars: copying them is copying, too.
     """
     assert isinstance(stage.config, Generate)
-    guard = Guard(stage.config.guards, [*(pair.instruction for pair in stage.exemplars), *added])
+    train = stage.beside("train")
+    learnt = train.taught if train is not None else ()
+    known = [*(pair.instruction for pair in stage.exemplars), *(taught.pair.instruction for taught in learnt)]
+    guard = Guard(stage.config.guards, [*known, *added])
     for row, request in asked_for:
         row = {**row, "round": round}
         answer = asked.answer(request)

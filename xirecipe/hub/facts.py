@@ -19,6 +19,7 @@ from xirecipe.hub.measure import Histogram, Spread, chars, column, counted, empt
 from xirecipe.hub.provenance import ModelUse, SourceUse
 from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
 from xirecipe.hub.rows import RELEASE_COLUMNS, SPLITS, split_table
+from xirecipe.hub.trainings import TrainingFacts, trainings
 from xirecipe.hub.version_facts import FileFacts, Since, VersionFacts
 from xirecipe.load import shown_name
 from xirecipe.plan import AnyPlan, Plan
@@ -111,6 +112,7 @@ class CardFacts(VersionFacts):
     scores: Histogram | None
     evaluators: tuple[EvaluatorFacts, ...]
     rounds: tuple[RoundFacts, ...]
+    trainings: tuple[TrainingFacts, ...]
     spreads: tuple[tuple[str, Spread | None], ...]
     """Every score the judge gives, of all candidates and of the released rows."""
     language_scores: Spread | None
@@ -176,6 +178,7 @@ def collect(plan: Plan, store: Store) -> CardFacts:
         scores=_scores(recipe, judged),
         evaluators=evaluators(manifests.values()),
         rounds=rounds(manifests.values()),
+        trainings=trainings(manifests.values()),
         spreads=_spreads(recipe, judged, table),
         language_scores=spread(finite(table["language_score"])),
         repeated_instructions=1 - len({fold(i) for i in instructions}) / len(instructions) if instructions else None,

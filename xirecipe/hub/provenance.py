@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, assert_never
@@ -19,6 +20,8 @@ from xirecipe.hub.measure import column, counted
 from xirecipe.load import DEFAULT_PROFILE
 from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.corpus import HubSource
+from xirecipe.recipe.generation import Seed
+from xirecipe.recipe.learning import FineTune, LearnSeed, WriterFineTune
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel, Model, ServerModel, VllmModel
 from xirecipe.recipe.recipe import Recipe
@@ -85,12 +88,27 @@ def sources(plan: Plan, store: Store, released: dict[str, int]) -> tuple[SourceU
         shown = f"sha256 {digest([[pair.instruction, pair.response] for pair in pairs])} of the pairs shown"
         name = PurePosixPath(seed.path).name
         found.append(SourceUse("exemplars", name, shown, seed.license, "exemplars", len(pairs), 0))
+    found += _learnt(plan)
     rated = next((stage.exemplars for stage in plan.stages if stage.kind == "rating_set"), ())
-    if rated and (plan.recipe.seed != seed or not pairs):
+    learnt = isinstance(plan.recipe.generate.learn, WriterFineTune)
+    if rated and not learnt and (plan.recipe.seed != seed or not pairs):
         pinned = f"sha256 {digest([[pair.id, pair.instruction, pair.response] for pair in rated])} of the pairs"
         name = PurePosixPath(plan.recipe.seed.path).name
         found.append(SourceUse("seed", name, pinned, plan.recipe.seed.license, "rating set", len(rated), 0))
     return tuple(found)
+
+
+def _learnt(plan: Plan) -> Iterator[SourceUse]:
+    """The seeds that the writer was trained on."""
+    learn = plan.recipe.generate.learn
+    if not isinstance(learn, WriterFineTune):
+        return
+    taught = next(stage.taught for stage in plan.stages if stage.role == "writer")
+    seeds: dict[str, Seed | LearnSeed] = {"seed": plan.recipe.seed, **learn.seeds}
+    for name, seed in seeds.items():
+        pairs = [t.pair for t in taught if t.seed == name]
+        pinned = f"sha256 {digest([[pair.id, pair.instruction, pair.response] for pair in pairs])} of the pairs"
+        yield SourceUse(name, PurePosixPath(seed.path).name, pinned, seed.license, "learnt from", len(pairs), 0)
 
 
 def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
@@ -122,7 +140,7 @@ def asked_model(role: str, stage: Stage, manifest: Manifest, sampling: str | Non
         raise AssertionError(f"{stage.kind} has no model")
     prompts = tuple((path, hashlib.sha256(text.encode()).hexdigest()) for path, text in stage.prompts.items())
     return ModelUse(
-        role, model_id(model), _revision(model), _quantization(model), model.license, sampling, prompts,
+        role, model_id(model), _revision(model, stage), _quantization(model), model.license, sampling, prompts,
         manifest.calls + manifest.reused,
     )  # fmt: skip
 
@@ -137,7 +155,9 @@ def model_id(model: Model) -> str:
             assert_never(model)
 
 
-def _revision(model: Model) -> str:
+def _revision(model: Model, stage: Stage) -> str:
+    if stage.beside("train") is not None:
+        return f"{model.revision}, with the adapter trained here"
     if isinstance(model, ServerModel) or model.adapter is None:
         return model.revision
     return f"{model.revision}, with an adapter, sha256 {model.adapter.sha256[:12]}"
@@ -202,6 +222,11 @@ def seeds(recipe: Recipe) -> tuple[tuple[str, int], ...]:
         ("cluster.seed", recipe.cluster.seed),
         ("messages.seed", recipe.messages.seed),
         ("split.seed", recipe.split.seed),
+    ]
+    found += [
+        (f"{section}.learn.random_seed", learn.random_seed)
+        for section, learn in (("generate", recipe.generate.learn), ("judge", recipe.judge.learn))
+        if isinstance(learn, FineTune)
     ]
     if recipe.rating_set is not None:
         found.append(("rating_set.random_seed", recipe.rating_set.random_seed))

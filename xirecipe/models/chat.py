@@ -11,6 +11,7 @@ from xirecipe.models.llama_cpp import EmbeddedError
 
 #: Stands for the user's words while the template is rendered; no template strips or escapes it.
 _WORDS = "\u241fwords\u241f"
+_ANSWER = "\u241fanswer\u241f"
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Frame:
 
     before: str
     after: str
+    end: str = ""
+    """What ends the assistant's turn; empty where the template does not show an answer."""
 
 
 def chat_frame(template: str) -> Frame:
@@ -42,4 +45,16 @@ def chat_frame(template: str) -> Frame:
     parts = shown.split(_WORDS)
     if len(parts) != 2:
         raise EmbeddedError("the model's chat template does not show the user's message once")
-    return Frame(*parts)
+    return Frame(parts[0], parts[1], _end(environment, template))
+
+
+def _end(environment: ImmutableSandboxedEnvironment, template: str) -> str:
+    """What stands behind an answer, up to the next white space."""
+    messages = [{"role": "user", "content": _WORDS}, {"role": "assistant", "content": _ANSWER}]
+    try:
+        shown = environment.from_string(template).render(
+            messages=messages, add_generation_prompt=False, bos_token="", eos_token=""
+        )
+    except (TemplateError, TypeError, ValueError):
+        return ""
+    return next(iter(shown.partition(_ANSWER)[2].split()), "")

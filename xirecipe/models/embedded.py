@@ -139,6 +139,21 @@ class EmbeddedModel:
         with self._lock:
             return len(self._tokens(text))
 
+    def prompt_tokens(self, prompt: str, *, chat: bool = False) -> list[int]:
+        """A prompt's tokens as `generate` and `log_likelihoods` read it: BOS first, the chat template around it."""
+        with self._lock:
+            return self._prompt(prompt, chat)
+
+    @property
+    def frame(self) -> Frame:
+        """What the model's chat template puts around a user message. Raises `EmbeddedError` where it has none."""
+        return self._weights.frame
+
+    def tokens(self, text: str, *, control: bool = False) -> list[int]:
+        """Tokens of `text`, without BOS. With `control`, a control token's name is that token."""
+        with self._lock:
+            return self._tokens(text, control=control)
+
     def generate(self, prompt: str, samplings: Sequence[EmbeddedSampling], *, chat: bool = False) -> list[Generated]:
         """One completion of `prompt` for each sampling, in their order; draws share the prompt's cache.
 

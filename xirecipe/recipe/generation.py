@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from xirecipe.recipe.base import PositiveInt, Ratio, Section
+from xirecipe.recipe.learning import FineTune, InContext, JudgeLearn, WriterLearn
 from xirecipe.recipe.models import Embedder, Sampling
 
 #: The judge's methods, and so the scores a candidate can have.
@@ -56,7 +57,8 @@ class Guards(Section):
     min_english_score: Ratio | None = 0.25
     """Score of English by lid.176 over the instruction; place names pull it down, other languages stay below 0.15."""
     max_exemplar_similarity: Ratio | None = 0.8
-    """Shared share of words (Jaccard) with the nearest exemplar's instruction: above it, the model copied."""
+    """Shared share of words (Jaccard) with the nearest instruction of an exemplar or a pair that was learnt from: above
+    it, the model copied."""
     max_leaked_words: PositiveInt | None = 5
     """Longest run of the text's own words inside the instruction."""
     missing_input: bool = True
@@ -78,6 +80,13 @@ class Generate(Section):
     """Cut the text that the prompt shows after this many characters, at a sentence end. The row keeps it whole."""
     sampling: Sampling = Sampling()
     guards: Guards = Guards()
+    learn: WriterLearn = InContext()
+    """How the model learns from the seed: from `exemplars` in its prompt, or by training on all pairs."""
+
+    @property
+    def shows_exemplars(self) -> bool:
+        """Whether the prompt gets exemplars: a model that was trained needs none."""
+        return not isinstance(self.learn, FineTune) or self.learn.exemplars
 
 
 class RatingSet(Section):
@@ -133,6 +142,13 @@ class Judge(Section):
     rubric: Rubric | None = None
     likelihood: Likelihood | None = None
     similarity: Similarity | None = None
+    learn: JudgeLearn = InContext()
+    """How the model learns the rubric's levels: from examples in its prompt, or by training on the rating set."""
+
+    @property
+    def shows_examples(self) -> bool:
+        """Whether the rubric's prompt gets examples: a model that was trained needs none."""
+        return not isinstance(self.learn, FineTune) or self.learn.exemplars
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:
@@ -140,6 +156,8 @@ class Judge(Section):
             raise ValueError("judge needs `rubric`, `likelihood` or `similarity`, or several of them")
         if self.model is None and (self.rubric or self.likelihood):
             raise ValueError("`rubric` and `likelihood` need a `model`")
+        if self.rubric is None and isinstance(self.learn, FineTune):
+            raise ValueError("`learn` teaches the levels of a `rubric`, and there is none")
         return self
 
     @property

@@ -102,5 +102,7 @@ class Rates(Section):
     """What a model costs and how fast it is, for `plan` and `budget`. Declared; measured rates win."""
 
     tokens_per_second: float | None = Field(None, gt=0)
+    training_tokens_per_second: float | None = Field(None, gt=0)
+    """Where `learn: {method: fine_tune}` trains it."""
     dollars_per_million_prompt_tokens: float = Field(0, ge=0)
     dollars_per_million_completion_tokens: float = Field(0, ge=0)

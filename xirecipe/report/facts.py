@@ -9,6 +9,7 @@ from typing import Any
 
 from xirecipe import __version__
 from xirecipe.diagnostics import user_error
+from xirecipe.hub.trainings import TrainingFacts, trainings
 from xirecipe.plan import Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
@@ -44,6 +45,7 @@ class ReportFacts:
     rounds: tuple[Round, ...]
     evaluators: tuple[Evaluator, ...]
     evaluations: tuple[Evaluation, ...]
+    trainings: tuple[TrainingFacts, ...]
     versions: dict[str, tuple[str, ...]]
     page_versions: dict[str, str]
     command: str
@@ -101,6 +103,7 @@ def collect(plan: Plan, store: Store, command: str, run_command: str) -> ReportF
         rounds=refining.rounds(lines),
         evaluators=refining.evaluators(lines),
         evaluations=refining.evaluations(lines),
+        trainings=trainings(line.manifest for line in lines if line.manifest is not None),
         versions=_versions(lines),
         page_versions={name: importlib.metadata.version(name) for name in PAGE_PACKAGES} | {"xirecipe": __version__},
         command=command,

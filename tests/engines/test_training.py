@@ -1,0 +1,218 @@
+"""Training for real, on tiny models of random weights: what is learnt, resumed, killed, and read by llama.cpp."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import REPOSITORY, Folder, recipe_folder
+from tests.engines.tiny_models import REVISION, in_hub_cache, random_model, write_gguf
+from xirecipe.compile import compile_recipe
+from xirecipe.diagnostics import UserError
+from xirecipe.fingerprint import file_digest
+from xirecipe.learned import GGUF, SAFETENSORS, model_of
+from xirecipe.models.embedded import EmbeddedModel, Weights
+from xirecipe.models.weights import adapter_of
+from xirecipe.plan import Plan
+from xirecipe.recipe import models as recipe_models
+from xirecipe.run import run_plan
+from xirecipe.settings import from_environment
+from xirecipe.stage import Stage
+from xirecipe.store import Artifact, Manifest, Store
+from xirecipe.tables import read
+
+pytestmark = pytest.mark.train
+for _needed in ("torch", "transformers", "trl", "peft", "gguf"):
+    pytest.importorskip(_needed)
+
+NOUNS = ["mvua", "chakula", "nyumba", "maji", "moto", "jua", "mwezi", "nyota", "mti", "samaki"]
+PAIRS = [
+    {"id": str(i), "instruction": f"Describe {noun}.", "response": f"{noun} ni kitu kizuri sana."}
+    for i, noun in enumerate(NOUNS)
+]
+LEARN: dict[str, Any] = {
+    "method": "fine_tune", "max_steps": 12, "rank": 4, "batch_size": 4, "learning_rate": 0.005, "held_out_ratio": 0.2,
+    "precision": "float32",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Hub cache with two tiny models, and no network."""
+    folder = tmp_path_factory.mktemp("hub")
+    for kind in ("gemma3_text", "llama"):
+        write_gguf(random_model(kind), in_hub_cache(folder, f"tiny/{kind}") / "tiny.gguf")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"HF_HUB_CACHE": str(folder), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}.items():
+            patch.setenv(name, value)
+        yield folder
+
+
+def weights_of(cache: Path, kind: str) -> Path:
+    return next((cache / f"models--tiny--{kind}").rglob("tiny.gguf"))
+
+
+def recipe(folder: Folder, cache: Path, kind: str = "gemma3_text", **changes: Any) -> Path:
+    folder.json_lines("seed.jsonl", PAIRS)
+    file = weights_of(cache, kind)
+    writer = {
+        "engine": "embedded", "repository": f"tiny/{kind}", "file": "tiny.gguf", "revision": REVISION,
+        "sha256": file_digest(file), "license": "apache-2.0", "prompt_format": "completion", "context_tokens": 256,
+    }  # fmt: skip
+    own = {"models": {"writer": writer}, "generate.learn": LEARN, "generate.max_prompt_chars": 100}
+    return folder.recipe({key: value for key, value in (own | changes).items() if value is not ...})
+
+
+def trained(path: Path, store: Store) -> tuple[Stage, Artifact, Manifest]:
+    plan = compile_recipe(path)
+    assert isinstance(plan, Plan)
+    settings = from_environment({**os.environ, "XIRECIPE_WORKERS": "1"})
+    run_plan(plan, store, settings, to="train")
+    stage = next(stage for stage in reversed(plan.stages) if stage.kind == "train")
+    artifact = store.artifact("train", stage.fingerprint)
+    return next(s for s in plan.stages if stage in s.inputs), artifact, artifact.manifest()
+
+
+@pytest.mark.parametrize("kind", ["gemma3_text", "llama"])
+def test_the_writer_learns_and_llama_cpp_finds_its_answers_as_likely_as_transformers_does(
+    tmp_path: Path, cache: Path, kind: str
+) -> None:
+    asks, artifact, manifest = trained(recipe(recipe_folder(tmp_path), cache, kind), Store(tmp_path / "store"))
+    facts = manifest.facts
+    assert facts["steps"] == 12
+    assert facts["last_loss"] < facts["first_loss"] / 2
+    assert facts["held_out"]["nats_after"] < facts["held_out"]["nats_before"] / 2
+    assert facts["held_out"]["pairs"] == 2
+    assert facts["learn"]["pairs"] == 8
+    assert set(facts["adapter"]["files"]) == {GGUF, SAFETENSORS}
+    assert not (tmp_path / "store" / "checkpoints").exists() or not any((tmp_path / "store" / "checkpoints").iterdir())
+    config = json.loads((artifact.adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == f"tiny/{kind}"
+    assert str(tmp_path) not in json.dumps(config)
+    assert (artifact.adapter / "tokenizer.json").exists()
+
+    model = model_of(asks, Store(tmp_path / "store"))
+    assert isinstance(model, recipe_models.EmbeddedModel)
+    rows = list(read(artifact.data))
+    assert len(rows) == 10
+    with EmbeddedModel(weights_of(cache, kind), context_tokens=256, sequences=1) as plain:
+        compared(plain, rows, "log_prob_before")
+    with EmbeddedModel(Weights(weights_of(cache, kind), adapter_of(model)), context_tokens=256, sequences=1) as adapted:
+        compared(adapted, rows, "log_prob_after")
+
+
+def compared(model: EmbeddedModel, rows: list[dict[str, Any]], column: str) -> None:
+    """llama.cpp's log-likelihoods of all answers against what the training measured, in nats."""
+    for row in rows:
+        (found,) = model.log_likelihoods(f"{row['text']}:", [f" {row['instruction']}\n"])
+        assert found.tokens == row["tokens"]
+        # float16 matrices and llama.cpp's own rounding; the answers are 20 to 100 nats.
+        assert found.log_prob == pytest.approx(row[column], abs=0.15)
+
+
+def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint_and_ends_the_same(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = recipe(recipe_folder(tmp_path), cache)
+    _, _, whole = trained(path, Store(tmp_path / "whole"))
+    store = Store(tmp_path / "killed")
+    command = [sys.executable, "-m", "xirecipe", "run", str(path), "--to", "train"]
+    environment = {
+        **os.environ, "XIRECIPE_STORE": str(store.root), "XIRECIPE_WORKERS": "1", "PYTHONPATH": str(REPOSITORY),
+    }  # fmt: skip
+    run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: len(list(store.root.glob("checkpoints/*/checkpoint-*/whole"))) >= 2, run)
+        children = trainers(store.root)
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    assert children
+    until(lambda: not trainers(store.root))
+    assert not list(store.root.glob("train-*/manifest.json"))
+
+    _, _, resumed = trained(path, store)
+    assert resumed.facts["resumed_at"] >= 1
+    assert resumed.facts["steps"] == whole.facts["steps"] == 12
+    assert [step for step, _ in resumed.facts["losses"]] == list(range(1, 13))
+    assert resumed.facts["losses"] == whole.facts["losses"]
+    assert resumed.facts["adapter"]["sha256"] == whole.facts["adapter"]["sha256"]
+    assert not list(store.root.glob("checkpoints/*"))
+
+
+def until(what: Any, run: subprocess.Popen[bytes] | None = None, seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert run is None or run.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def trainers(store: Path) -> list[int]:
+    """Processes that train for a store."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has just ended
+            if b"xirecipe.engines.finetune" in line and str(store).encode() in line:
+                found.append(int(folder.name))
+    return found
+
+
+def test_the_same_training_gives_the_same_adapter(tmp_path: Path, cache: Path) -> None:
+    path = recipe(recipe_folder(tmp_path), cache, **{"generate.learn": LEARN | {"max_steps": 2, "dropout": 0.1}})
+    one, other = (trained(path, Store(tmp_path / name))[2] for name in ("one", "other"))
+    assert one.facts["adapter"]["sha256"] == other.facts["adapter"]["sha256"]
+
+
+def test_pairs_longer_than_the_context_are_dropped_and_counted(tmp_path: Path, cache: Path) -> None:
+    folder = recipe_folder(tmp_path)
+    path = recipe(folder, cache, **{"generate.learn": LEARN | {"max_steps": 1}})
+    folder.json_lines(
+        "seed.jsonl", [*PAIRS, {"id": "long", "instruction": "Describe " + "x" * 300, "response": "ndefu"}]
+    )
+    _, artifact, manifest = trained(path, Store(tmp_path / "store"))
+    assert manifest.dropped == {"context_tokens": 1}
+    (row,) = read(artifact.dropped)
+    assert row["pair_id"] == "long"
+    assert row["value"] > row["threshold"] == 256
+
+
+def test_nothing_to_learn_is_the_users_mistake(tmp_path: Path, cache: Path) -> None:
+    folder = recipe_folder(tmp_path)
+    path = recipe(folder, cache)
+    folder.json_lines("seed.jsonl", [{"id": str(i), "instruction": "x" * 300, "response": str(i)} for i in range(3)])
+    with pytest.raises(UserError, match="no pair is left to learn from"):
+        trained(path, Store(tmp_path / "store"))
+
+
+def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(tmp_path: Path, cache: Path) -> None:
+    judge = {
+        "model": "writer", "learn": {key: value for key, value in LEARN.items() if key != "held_out_ratio"},
+        "rubric": {"prompt": "prompts/rate.j2", "levels": {"3": 3, "2": 2, "1": 1}},
+    }  # fmt: skip
+    path = recipe(recipe_folder(tmp_path), cache, **{"generate.learn": ..., "rating_set": {}, "judge": judge})
+    plan = compile_recipe(path)
+    store = Store(tmp_path / "store")
+    # `generate` needs no documents for the evaluator to be trained.
+    _, artifact, manifest = trained(path, store)
+    assert manifest.label == "train judge"
+    assert plan.stages[4].label == "train judge"
+    assert {row["level"] for row in read(artifact.data)} == {"top", "middle", "bottom"}
+    assert manifest.facts["learn"]["nats_after"] < manifest.facts["learn"]["nats_before"]
+    for when in ("before", "after"):
+        found = manifest.facts[f"evaluator_{when}"]
+        assert found["held_out"] == 12
+        assert 0 <= found["auc"] <= 1

@@ -1,0 +1,191 @@
+"""Training as a stage: where it stands, what it hangs on, and which model is asked after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import SEED, Folder, recipe_folder, xirecipe
+from tests.test_lessons import WEIGHTS, changes_of, plan, training, with_learn
+from xirecipe.costs import cost_plan
+from xirecipe.learned import GGUF, SAFETENSORS, model_of
+from xirecipe.plan import Plan
+from xirecipe.recipe.models import Adapter, EmbeddedModel, VllmModel
+from xirecipe.store import Manifest, Store
+
+FACTS = {"adapter": {"files": {GGUF: "a" * 64, SAFETENSORS: "b" * 64}, "license": "gemma"}, "steps": 10}
+VLLM = {"engine": "vllm", "model": "a/b", "revision": "c" * 40, "license": "apache-2.0"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return recipe_folder(tmp_path)
+
+
+def fingerprints(plan: Plan) -> dict[str, str]:
+    return {stage.label: stage.fingerprint for stage in plan.stages}
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return [label for label in after if before.get(label) != after[label]]
+
+
+def trained(plan: Plan, store: Store, seconds: float = 20.0) -> Store:
+    """A store in which the writer's training is done."""
+    stage = training(plan)
+    artifact = store.artifact("train", stage.fingerprint)
+    store.start(artifact)
+    artifact.write_manifest(
+        Manifest("train", stage.fingerprint, stage.payload, 3, 3, 3, seconds=seconds, facts=FACTS, recipe="tiny-swh")
+    )
+    return store
+
+
+def test_the_writer_is_trained_before_it_is_asked_and_documents_do_not_pass_through_it(folder: Folder) -> None:
+    made = plan(folder)
+    assert [stage.label for stage in made.stages][:4] == ["corpus", "dedup", "train writer", "generate"]
+    assert [stage.kind for stage in made.document_stages][:3] == ["corpus", "dedup", "generate"]
+    assert [stage.kind for stage in made.stage("split").lineage][-3:] == ["generate", "dedup", "corpus"]
+
+
+def test_learning_in_context_is_the_plan_of_always(folder: Folder) -> None:
+    plain = plan(folder, **{"generate.learn": ...})
+    assert fingerprints(plan(folder, **{"generate.learn": {"method": "in_context"}})) == fingerprints(plain)
+
+
+def test_another_learning_rate_trains_and_writes_again(folder: Folder) -> None:
+    before, after = fingerprints(plan(folder)), fingerprints(plan(folder, **with_learn(learning_rate=1e-4)))
+    assert changed(before, after)[:3] == ["train writer", "generate", "judge"]
+
+
+def test_more_texts_or_another_guard_train_nothing_again(folder: Folder) -> None:
+    before = fingerprints(plan(folder))
+    guarded = fingerprints(plan(folder, **{"generate.guards": {"min_words": 2}, "generate.draws": 3}))
+    assert changed(before, guarded)[0] == "generate"
+    folder.json_lines("texts.jsonl", [{"id": "1", "text": "Mwanzo mpya kabisa."}])
+    assert "train writer" not in changed(before, fingerprints(plan(folder)))
+
+
+def test_another_prompt_or_pair_trains_again(folder: Folder) -> None:
+    before = fingerprints(plan(folder))
+    folder.json_lines("seed.jsonl", [*SEED[:2], SEED[2] | {"instruction": "Describe a hut."}])
+    paired = fingerprints(plan(folder))
+    assert changed(before, paired)[0] == "train writer"
+    folder.write("prompts/write.j2", "{{ text }} >")
+    assert changed(paired, fingerprints(plan(folder)))[0] == "train writer"
+
+
+def test_a_seed_under_another_path_is_the_same_seed(folder: Folder) -> None:
+    found = []
+    for name in ("one.jsonl", "other.jsonl"):
+        folder.json_lines(name, [{"id": "x", "instruction": "Describe fog.", "response": "Ukungu."}])
+        found.append(fingerprints(plan(folder, **with_learn(seeds={"more": {"path": name, "license": "cc0-1.0"}}))))
+    assert found[0] == found[1]
+
+
+def test_nobody_is_asked_before_the_training_is_done(folder: Folder, tmp_path: Path) -> None:
+    made, store = plan(folder), Store(tmp_path / "store")
+    assert model_of(made.stage("generate"), store) is None
+    assert model_of(made.stage("judge"), store) == made.recipe.models["writer"]
+
+
+def test_the_trained_adapter_is_part_of_the_model_that_is_asked(folder: Folder, tmp_path: Path) -> None:
+    made = plan(folder)
+    store = trained(made, Store(tmp_path / "store"))
+    model = model_of(made.stage("generate"), store)
+    assert isinstance(model, EmbeddedModel)
+    where = store.artifact("train", training(made).fingerprint).adapter.absolute() / GGUF
+    assert model.adapter == Adapter(path=str(where), sha256="a" * 64, license="gemma")
+    plain = made.recipe.models["writer"]
+    assert model.identity == plain.identity | {"adapter": {"sha256": "a" * 64}}
+
+
+def test_vllm_gets_the_folder_that_peft_wrote(folder: Folder, tmp_path: Path) -> None:
+    made = plan(folder, models={"writer": VLLM})
+    store = trained(made, Store(tmp_path / "store"))
+    model = model_of(made.stage("generate"), store)
+    assert isinstance(model, VllmModel)
+    where = store.artifact("train", training(made).fingerprint).adapter.absolute()
+    assert model.adapter == Adapter(path=str(where), sha256="b" * 64, license="gemma")
+
+
+def test_a_plan_knows_how_long_a_training_takes_by_its_last_one_or_by_a_declared_rate(
+    folder: Folder, tmp_path: Path
+) -> None:
+    def seconds(made: Plan, store: Store) -> float | None:
+        return next(cost.seconds for cost in cost_plan(made, store) if cost.stage.kind == "train")
+
+    store = Store(tmp_path / "store")
+    assert seconds(plan(folder), store) is None
+    rated = plan(folder, **{"rates": {"writer": {"training_tokens_per_second": 10.0}}} | with_learn(max_steps=5))
+    pairs = sum(len(pair["instruction"]) + len(pair["response"]) for pair in SEED) / len(SEED)
+    assert seconds(rated, store) == pytest.approx(5 * 8 * pairs / 3 / 10)
+    trained(plan(folder), store, seconds=20.0)
+    # Ten steps took twenty seconds.
+    assert seconds(plan(folder, **with_learn(max_steps=100)), store) == pytest.approx(200)
+
+
+def mistakes(folder: Folder, **changes: Any) -> str:
+    return xirecipe("check", folder.recipe(changes_of(**changes))).err
+
+
+def test_weights_behind_a_server_cannot_be_trained(folder: Folder) -> None:
+    server = {"engine": "server", "model": "tiny", "revision": "1", "license": "apache-2.0"}
+    said = mistakes(folder, models={"writer": server})
+    assert "error[cannot-train]: `generate.learn` trains weights, and those of `writer` are behind a server" in said
+    assert "tiny.yaml:" in said
+    assert "name an `embedded` or `vllm` model, or learn with `method: in_context`" in said
+
+
+def test_quantized_weights_and_adapted_ones_cannot_be_trained(folder: Folder) -> None:
+    assert "are quantized (awq)" in mistakes(folder, models={"writer": VLLM | {"quantization": "awq"}})
+    adapter = {"path": "seed.jsonl", "sha256": "0" * 64, "license": "gemma"}
+    assert "`writer` has one already" in mistakes(folder, models={"writer": WEIGHTS | {"adapter": adapter}})
+
+
+def test_seeds_and_languages_that_are_not_there_are_named(folder: Folder) -> None:
+    more = {"path": "none.jsonl", "license": "cc0-1.0", "language": "fin_Latn"}
+    said = mistakes(folder, **with_learn(seeds={"fi": more}))
+    assert "error[missing-seed]: there is no seed file none.jsonl" in said
+    assert "error[unknown-language]: there is no language file for `fin_Latn`" in said
+
+
+def test_unknown_keys_and_methods_are_named(folder: Folder) -> None:
+    assert "did you mean `rank`?" in mistakes(folder, **with_learn(ranks=8))
+    said = mistakes(folder, **{"generate.learn": {"method": "fine_tuning"}})
+    assert "`fine_tuning` is not a value of `generate.learn.method`" in said
+
+
+def test_a_writer_asked_about_longer_texts_than_it_learns_from_is_warned_of(folder: Folder) -> None:
+    said = mistakes(folder, **{"generate.max_prompt_chars": 500})
+    assert "warning[asked-otherwise]" in said
+    assert "`generate.max_prompt_chars: 300`" in said
+    assert "asked-otherwise" not in mistakes(folder)
+
+
+def test_an_evaluator_learns_from_a_rating_set_and_a_rubric(folder: Folder) -> None:
+    said = mistakes(folder, **{"generate.learn": ..., "judge.learn": {"method": "fine_tune"}})
+    assert "error[missing-rating-set]: `judge.learn` learns from the rating set, and there is none" in said
+    judge = {"similarity": {}, "learn": {"method": "fine_tune"}}
+    said = mistakes(folder, **{"judge": judge, "select.score": "similarity", "select.min_score": 0.5})
+    assert "`learn` teaches the levels of a `rubric`, and there is none" in said
+
+
+def test_a_non_commercial_seed_is_no_ground_for_a_freer_dataset(folder: Folder) -> None:
+    folder.json_lines("more.jsonl", SEED)
+    said = mistakes(folder, **with_learn(seeds={"more": {"path": "more.jsonl", "license": "cc-by-nc-4.0"}}))
+    assert "error[licence-conflict]" in said
+    assert "`generate.learn.seeds.more.license` is `cc-by-nc-4.0`" in said
+
+
+def test_without_the_extra_a_run_says_which_one_it_needs(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xirecipe.diagnostics import UserError
+    from xirecipe.engines import training as engine
+
+    monkeypatch.setattr(engine, "_NEEDED", ("torch_that_is_not_there", "json"))
+    with pytest.raises(UserError, match="torch_that_is_not_there") as caught:
+        engine._require_extra()
+    assert caught.value.diagnostics[0].code == "no-train-extra"
+    assert 'pip install "xirecipe[train]"' in (caught.value.diagnostics[0].hint or "")

@@ -1,0 +1,169 @@
+"""train: seed pairs become lessons, lessons an adapter; every pair is measured before and after."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from xirecipe.columns import TRAIN_COLUMNS
+from xirecipe.diagnostics import user_error
+from xirecipe.engines.calibration import measured
+from xirecipe.engines.child import child, last_lines
+from xirecipe.engines.judging import rubric_score
+from xirecipe.engines.memory import KEEP_MEMORY
+from xirecipe.engines.tally import Tally
+from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
+from xirecipe.learned import GGUF, SAFETENSORS
+from xirecipe.lessons import DUPLICATE, Lesson, lessons_of
+from xirecipe.models.requests import Answer
+from xirecipe.recipe.generation import Judge
+from xirecipe.recipe.learning import FineTune
+from xirecipe.recipe.models import EmbeddedModel, VllmModel
+from xirecipe.stage import Outcome, Progress, Stage, Work
+from xirecipe.store import explained
+from xirecipe.tables import Row, read, write
+
+_POLL_SECONDS = 0.2
+#: What the process imports, by the names under which it is installed.
+_NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "safetensors")
+#: Why a pair is not learnt from: with its answer it is longer than the model's context.
+TOO_LONG = "context_tokens"
+
+
+def run_train(work: Work) -> Outcome:
+    """Pairs in, pairs out: each with its log-probability before and after. The adapter lies beside them.
+
+    Raises UserError when the extra is missing, the weights cannot be had, or no pair is left to learn from.
+    """
+    stage, config = work.stage, work.stage.config
+    assert isinstance(config, FineTune)
+    assert isinstance(stage.model, EmbeddedModel | VllmModel)
+    _require_extra()
+    rating_set = work.inputs.get("rating_set")
+    lessons, duplicates = lessons_of(stage, read(rating_set.data) if rating_set else iter(()))
+    tally = Tally()
+    for row in duplicates:
+        tally.drop(row, DUPLICATE, None, None, "equal to a pair before it")
+    job = TrainingJob(
+        folder=work.output.folder / "training",
+        model=stage.model,
+        role="writer" if stage.role == "writer" else "judge",
+        learn=config,
+        threads=work.settings.workers,
+        checkpoints=work.store.checkpoints(stage.fingerprint),
+        adapter=work.output.adapter,
+    )
+    facts = _train(work, job, lessons)
+    results = job.read_results()
+    tally.kept = write(work.output.data, _rows(stage, lessons, results, tally), TRAIN_COLUMNS)
+    tally.write(work, list(TRAIN_COLUMNS))
+    files = facts.pop("files")
+    own = GGUF if GGUF in files else SAFETENSORS
+    facts["adapter"] = {
+        "sha256": files[own],
+        "files": files,
+        "bytes": (work.output.adapter / own).stat().st_size,
+        "license": stage.model.license,
+    }
+    facts["model_license"] = stage.model.license
+    facts |= _before_and_after(stage, lessons, results)
+    shutil.rmtree(job.folder)
+    shutil.rmtree(job.checkpoints, ignore_errors=True)
+    rows_in = len(lessons) + len(duplicates)
+    return tally.outcome(rows_in, rows_in, facts)
+
+
+def _require_extra() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise user_error(
+            "no-train-extra",
+            f"`learn: {{method: fine_tune}}` needs packages that are not installed: {', '.join(missing)}",
+            hint='pip install "xirecipe[train]"; without a GPU, torch\'s CPU build first, as pytorch.org says',
+        )
+
+
+def _train(work: Work, job: TrainingJob, lessons: Sequence[Lesson]) -> dict[str, Any]:
+    """Run the training process to its end; what it measured on the way."""
+    asks = work.stage.teaches
+    assert asks is not None
+    labels = tuple(asks.config.rubric.levels) if isinstance(asks.config, Judge) and asks.config.rubric else ()
+    with explained(job.folder):
+        job.write(TrainingLesson(each.prompt, each.answer, each.row["part"] == "learn", labels) for each in lessons)
+        job.checkpoints.mkdir(parents=True, exist_ok=True)
+    more = {
+        **KEEP_MEMORY,
+        "PYTHONWARNINGS": "ignore",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
+    }
+    with child("xirecipe.engines.finetune", job.folder, job.log, work.settings, more) as process:
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            if job.progress.exists():
+                work.report(Progress(**json.loads(job.progress.read_text(encoding="utf-8"))))
+    if job.end.exists():
+        end = json.loads(job.end.read_text(encoding="utf-8"))
+        raise user_error(end["code"], end["message"], hint=end["hint"])
+    if process.returncode != 0:
+        # A full disk kills whoever writes first; then the log says little.
+        with explained(job.folder):
+            (job.folder / "probe").write_bytes(bytes(1 << 16))
+        raise RuntimeError(f"the training process ended with code {process.returncode}\n{last_lines(job.log)}")
+    facts: dict[str, Any] = json.loads(job.facts.read_text(encoding="utf-8"))
+    return facts
+
+
+def _rows(stage: Stage, lessons: Sequence[Lesson], results: Sequence[Result], tally: Tally) -> list[Row]:
+    """Lessons with what was measured of them; those that were too long go to the tally."""
+    assert isinstance(stage.model, EmbeddedModel | VllmModel)
+    is_embedded = isinstance(stage.model, EmbeddedModel)
+    most = stage.model.context_tokens if isinstance(stage.model, EmbeddedModel) else stage.model.max_model_tokens
+    kept: list[Row] = []
+    for lesson, result in zip(lessons, results, strict=True):
+        if result.too_long:
+            limit = None if most is None else float(most)
+            reason = TOO_LONG if is_embedded else "max_model_tokens"
+            tally.drop(lesson.row, reason, float(result.tokens), limit, "tokens of prompt and answer")
+            continue
+        row = {"tokens": result.tokens, "log_prob_before": result.before, "log_prob_after": result.after}
+        kept.append({**lesson.row, **row})
+    return kept
+
+
+def _before_and_after(stage: Stage, lessons: Sequence[Lesson], results: Sequence[Result]) -> dict[str, Any]:
+    """Nats a token of the answers held out and of those learnt; of an evaluator, its accuracy and AUC, too."""
+    both = [(lesson, result) for lesson, result in zip(lessons, results, strict=True) if not result.too_long]
+    facts: dict[str, Any] = {}
+    for part in ("learn", "held_out"):
+        own = [result for lesson, result in both if lesson.row["part"] == part]
+        tokens = sum(result.tokens for result in own)
+        facts[part] = {
+            "pairs": len(own),
+            "tokens": tokens,
+            "nats_before": _nats([r.before for r in own], tokens),
+            "nats_after": _nats([r.after for r in own], tokens),
+        }
+    asks = stage.teaches
+    assert asks is not None
+    if isinstance(asks.config, Judge) and asks.config.rubric is not None:
+        rows = [lesson.row for lesson, _ in both]
+        levels = asks.config.rubric.levels
+        for when, found in (
+            ("before", [r.choices_before for _, r in both]),
+            ("after", [r.choices_after for _, r in both]),
+        ):
+            scores = [rubric_score(Answer(label_log_probs=each), levels)[0] for each in found]
+            facts[f"evaluator_{when}"] = measured(rows, scores)
+    return facts
+
+
+def _nats(log_probs: Sequence[float | None], tokens: int) -> float | None:
+    """-log p a token; None where there are no tokens."""
+    return round(-sum(value or 0.0 for value in log_probs) / tokens, 6) if tokens else None

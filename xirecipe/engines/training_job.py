@@ -1,0 +1,141 @@
+"""What passes between the run and the process that trains: a folder with the lessons, and what became of them.
+
+job.json         model, role, `learn`, threads, and where checkpoints and the adapter go
+lessons.jsonl    {"prompt", "answer", "learn", "choices"}, one a line
+progress.json    how far the training is
+results.jsonl    one a line, in the lessons' order: a Result
+facts.json       what was measured on the way
+end.json         why it stopped early: a FatalModelError
+engine.log       everything the engines print
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter
+
+from xirecipe.recipe.learning import FineTune, JudgeFineTune, WriterFineTune
+from xirecipe.recipe.models import EmbeddedModel, Model, VllmModel
+from xirecipe.store import write_whole
+
+_MODEL: TypeAdapter[Model] = TypeAdapter(Model)
+
+
+@dataclass(frozen=True)
+class TrainingLesson:
+    """A prompt and its answer as texts. `choices` are the answers a rubric allows; none where an answer is free."""
+
+    prompt: str
+    answer: str
+    learn: bool
+    """Whether the model is trained on it; else it is only measured."""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a lesson. Log-probabilities are natural logarithms, over all tokens of an answer."""
+
+    tokens: int
+    """Of the answer; where `too_long`, of prompt and answer together."""
+    too_long: bool = False
+    before: float | None = None
+    after: float | None = None
+    choices_before: dict[str, float] | None = None
+    choices_after: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Lessons for one model, and where the adapter goes."""
+
+    folder: Path
+    model: EmbeddedModel | VllmModel
+    role: Literal["writer", "judge"]
+    learn: FineTune
+    threads: int
+    checkpoints: Path
+    adapter: Path
+
+    @property
+    def lessons(self) -> Path:
+        return self.folder / "lessons.jsonl"
+
+    @property
+    def progress(self) -> Path:
+        return self.folder / "progress.json"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results.jsonl"
+
+    @property
+    def facts(self) -> Path:
+        return self.folder / "facts.json"
+
+    @property
+    def end(self) -> Path:
+        return self.folder / "end.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "engine.log"
+
+    def write(self, lessons: Iterable[TrainingLesson]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write_lines(self.lessons, (asdict(lesson) for lesson in lessons))
+        data = {
+            "model": self.model.model_dump(mode="json"),
+            "role": self.role,
+            "learn": self.learn.model_dump(mode="json"),
+            "threads": self.threads,
+            "checkpoints": str(self.checkpoints.absolute()),
+            "adapter": str(self.adapter.absolute()),
+        }
+        write_whole(self.folder / "job.json", json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        model = _MODEL.validate_python(data["model"])
+        assert isinstance(model, EmbeddedModel | VllmModel)
+        kind = WriterFineTune if data["role"] == "writer" else JudgeFineTune
+        return cls(
+            folder=folder,
+            model=model,
+            role=data["role"],
+            learn=kind.model_validate(data["learn"]),
+            threads=data["threads"],
+            checkpoints=Path(data["checkpoints"]),
+            adapter=Path(data["adapter"]),
+        )
+
+    def read_lessons(self) -> list[TrainingLesson]:
+        return [TrainingLesson(**{**line, "choices": tuple(line["choices"])}) for line in _read_lines(self.lessons)]
+
+    def write_results(self, results: Iterable[Result], facts: dict[str, Any]) -> None:
+        _write_lines(self.results, (asdict(result) for result in results))
+        write_whole(self.facts, json.dumps(facts, ensure_ascii=False) + "\n")
+
+    def read_results(self) -> list[Result]:
+        return [Result(**line) for line in _read_lines(self.results)]
+
+    def report(self, done: int, total: int, unit: str) -> None:
+        """Say how far it is, in the terms of `stage.Progress`."""
+        write_whole(self.progress, json.dumps({"done": done, "total": total, "unit": unit}))
+
+
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]

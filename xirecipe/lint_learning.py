@@ -1,0 +1,75 @@
+"""Rules about `generate.learn` and `judge.learn`: weights that can be trained, and pairs to train them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xirecipe.diagnostics import Diagnostic, UserError, shortened
+from xirecipe.load import Loaded, inside, shown_name
+from xirecipe.recipe.learning import FineTune, WriterFineTune
+from xirecipe.recipe.models import ServerModel, VllmModel
+from xirecipe.recipe.recipe import Recipe
+from xirecipe.seed import read_pairs
+
+
+def learning(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    """What stands in the way of training the writer or the evaluator."""
+    writer, judge = recipe.generate.learn, recipe.judge.learn
+    for section, config, name in (
+        ("generate", writer, recipe.generate.model),
+        ("judge", judge, recipe.judge.model),
+    ):
+        if isinstance(config, FineTune):
+            yield from _weights(recipe, loaded, section, name)
+    if isinstance(writer, WriterFineTune):
+        yield from _pairs(writer, loaded)
+        yield from _asked_as_learnt(recipe, writer, loaded)
+    if isinstance(judge, FineTune) and loaded.tree.data.get("rating_set") is None:
+        message = "`judge.learn` learns from the rating set, and there is none"
+        yield Diagnostic("missing-rating-set", message, loaded.key_span("judge", "learn"), "add `rating_set: {}`")
+
+
+def _weights(recipe: Recipe, loaded: Loaded, section: str, name: str | None) -> Iterator[Diagnostic]:
+    model = recipe.models.get(name or "")
+    span = loaded.span(section, "learn", "method")
+    hint = "name an `embedded` or `vllm` model, or learn with `method: in_context`"
+    if isinstance(model, ServerModel):
+        message = f"`{section}.learn` trains weights, and those of `{name}` are behind a server"
+        yield Diagnostic("cannot-train", message, span, hint)
+    elif isinstance(model, VllmModel) and model.quantization is not None:
+        message = f"`{section}.learn` trains weights, and those of `{name}` are quantized ({model.quantization})"
+        yield Diagnostic("cannot-train", message, span, "name the repository of the weights as they were published")
+    elif model is not None and model.adapter is not None:
+        message = f"`{section}.learn` trains an adapter, and `{name}` has one already"
+        yield Diagnostic("cannot-train", message, span, f"take `models.{name}.adapter` away, or learn `in_context`")
+
+
+def _pairs(config: WriterFineTune, loaded: Loaded) -> Iterator[Diagnostic]:
+    for name, seed in config.seeds.items():
+        span = loaded.span("generate", "learn", "seeds", name, "path")
+        try:
+            file = inside(loaded.root, seed.path, span, "seed")
+            if file.is_file():
+                read_pairs(file, shown_name(file))
+            else:
+                yield Diagnostic("missing-seed", f"there is no seed file {shortened(seed.path, 200)}", span)
+        except UserError as error:
+            yield from error.diagnostics
+
+
+def _asked_as_learnt(recipe: Recipe, config: WriterFineTune, loaded: Loaded) -> Iterator[Diagnostic]:
+    if config.exemplars and recipe.generate.exemplars.choice == "nearest":
+        message = "`learn.exemplars` shows the same exemplars to every pair, and `nearest` has others for each"
+        span = loaded.span("generate", "learn", "exemplars")
+        yield Diagnostic("bad-value", message, span, "`exemplars.choice: fixed` or `random`, or no exemplars")
+    asked = recipe.generate.max_prompt_chars
+    if asked is None or asked > config.max_text_chars:
+        shown = "whole texts" if asked is None else f"texts of {asked}"
+        message = (
+            f"the writer learns from texts of at most {config.max_text_chars} characters and is asked about {shown}"
+        )
+        yield Diagnostic(
+            "asked-otherwise", message, loaded.key_span("generate", "learn"),
+            f"`generate.max_prompt_chars: {config.max_text_chars}`, or a larger `learn.max_text_chars`",
+            severity="warning",
+        )  # fmt: skip
