@@ -150,6 +150,7 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     if requests is not None:
         calls = paid = 0
         chars = 0
+        store.fetch_log(stage.model.identity)
         with CompletionLog(store.completions, stage.model.identity) as log:
             for key, request in requests.items():
                 if key in log:
@@ -161,6 +162,7 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     elif line.rows_in is None:
         return StageCost(stage, "run", line.why, None, None, False, None, None, None, None, None)
     else:
+        store.fetch_log(stage.model.identity)
         with CompletionLog(store.completions, stage.model.identity) as log:
             paid = None if len(log) else 0
         calls = _expected_calls(stage, line.rows_in)

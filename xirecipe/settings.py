@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -23,6 +24,9 @@ class Settings:
     """
 
     store: Path = Path("store")
+    """The folder of artifacts and answers; of a store elsewhere, its working copy on this machine."""
+    remote_store: str | None = None
+    """The address of a store elsewhere, such as `s3://bucket/prefix`."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes for corpus stages; threads for the embedded model."""
     requests_in_flight: int = 32
@@ -56,8 +60,10 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     vllm = env.get(PREFIX + "VLLM", base.vllm)
     if vllm not in ("in_process", "served"):
         raise user_error("bad-setting", f"{PREFIX}VLLM is `{vllm}`", hint="`in_process` or `served`")
+    store, remote = _store(env, str(base.store))
     return Settings(
-        store=Path(env.get(PREFIX + "STORE", str(base.store))),
+        store=store,
+        remote_store=remote,
         workers=_number(env, "WORKERS", base.workers, int),
         requests_in_flight=_number(env, "REQUESTS_IN_FLIGHT", base.requests_in_flight, int),
         request_timeout_seconds=_number(env, "REQUEST_TIMEOUT_SECONDS", base.request_timeout_seconds, float),
@@ -67,6 +73,18 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         vllm_arguments=env.get(PREFIX + "VLLM_ARGUMENTS", base.vllm_arguments),
         environment=env,
     )
+
+
+def _store(env: Mapping[str, str], default: str) -> tuple[Path, str | None]:
+    """(folder, address): a folder alone, or the working copy of what lies at the address."""
+    place = env.get(PREFIX + "STORE", default)
+    protocol, separator, rest = place.partition("://")
+    if not separator:
+        return Path(place), None
+    if protocol in ("file", "local"):
+        return Path(rest), None
+    cache = env.get(PREFIX + "CACHE") or Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "xirecipe"
+    return Path(cache) / f"store-{sha256(place.rstrip('/').encode()).hexdigest()[:16]}", place
 
 
 def _number(env: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:

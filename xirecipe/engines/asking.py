@@ -72,6 +72,7 @@ def ask(
     then are kept in each case. A RuntimeError is our bug.
     """
     identity = model.identity
+    store.fetch_log(identity)
     log = CompletionLog(store.completions, identity)
     job = Job(work_folder / "asking", model, name, store.completions.absolute(), settings, budget)
     missing: list[str] = []
@@ -91,10 +92,14 @@ def ask(
     with explained(job.folder):
         job.write(unanswered())
     reused = len(seen) - len(missing)
-    if missing:
-        if budget is not None and budget.reached():
-            raise _over_budget(budget, 0, len(missing))
-        _run(job, log, reused, len(seen), report)
+    try:
+        if missing:
+            if budget is not None and budget.reached():
+                raise _over_budget(budget, 0, len(missing))
+            _run(job, log, reused, len(seen), report, sent=lambda: store.send_log(identity))
+    finally:
+        # Also where nothing was missing: an earlier run may have been killed before it sent its last answers.
+        store.send_log(identity, now=True)
     log.refresh()
     asked = _outcome(job, log, identity, missing, reused)
     if budget is not None:
@@ -107,8 +112,10 @@ def ask(
     return asked
 
 
-def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None]) -> None:
-    """Run the asking process to its end and report how far it is."""
+def _run(
+    job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None], sent: Callable[[], None]
+) -> None:
+    """Run the asking process to its end and report how far it is. `sent` is called again and again meanwhile."""
     before = len(log)
     # Secrets reach the process through its environment, never through the job's file or the command line.
     own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
@@ -142,6 +149,7 @@ def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable
             # Asked before the counts are read, so that the last report is of everything.
             ended = process.poll() is not None
             answered = log.refresh() - before
+            sent()
             failed = _count_lines(job.failures)
             if not answered and not failed and job.waiting.exists():
                 report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
