@@ -133,11 +133,10 @@ def ask_on_ray(job: Job, ticked: Callable[[], None]) -> None:
 
     `ticked` is called again and again meanwhile.
     """
-    askers = _Askers(job)
     # With a count of its own: the run adds what was spent when the asking is over.
     recorder = Recorder(replace(job, spending=deepcopy(job.spending)))
     try:
-        with askers:
+        with _Askers(job) as askers:
             _asked(job, askers, recorder, ticked)
     except Exception as error:
         recorder.broken(error)
