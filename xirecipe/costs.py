@@ -174,6 +174,7 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
         calls = paid = 0
         chars = 0
         assert model is not None
+        store.fetch_log(model.identity)
         with CompletionLog(store.completions, model.identity) as log:
             for key, request in requests.items():
                 if key in log:
@@ -186,6 +187,7 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
         return StageCost(stage, "run", line.why, None, None, False, None, None, None, None, None)
     else:
         if model is not None:
+            store.fetch_log(model.identity)
             with CompletionLog(store.completions, model.identity) as log:
                 paid = None if len(log) else 0
         calls = _expected_calls(stage, line.rows_in)

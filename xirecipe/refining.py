@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from statistics import fmean
 from typing import Any
 
@@ -48,7 +48,7 @@ def is_flawed(document: str, best: dict[str, Row], config: Refine) -> bool:
 
 
 def round_facts(
-    documents: int, flawed: int, before: dict[str, Row], after: dict[str, Row], pairs: Sequence[tuple[float, float]],
+    documents: int, flawed: int, before: dict[str, Row], after: dict[str, Row], pairs: Iterable[tuple[float, float]],
     config: Refine,
 ) -> dict[str, Any]:  # fmt: skip
     """What a round did, for manifest and report.

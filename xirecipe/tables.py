@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,40 +30,77 @@ def schema(columns: Sequence[Column], *, outcome: bool = False) -> pa.Schema:
     return pa.schema(fields)
 
 
+class Writer:
+    """Rows as they come, into `folder/part-00000.parquet`; absent columns are null. No file for no rows."""
+
+    def __init__(self, folder: Path, columns: Sequence[Column], *, outcome: bool = False) -> None:
+        self._folder, self._schema = folder, schema(columns, outcome=outcome)
+        self._file: pq.ParquetWriter | None = None
+        self._batch: list[Row] = []
+        self.rows = 0
+
+    def add(self, row: Row) -> None:
+        self._batch.append(row)
+        self.rows += 1
+        if len(self._batch) >= BATCH_ROWS:
+            self._flush()
+
+    def add_table(self, table: pa.Table) -> None:
+        """Rows that are in columns already; columns of other names are left out."""
+        self._flush()
+        there = set(table.column_names)
+        columns = [
+            table[field.name].cast(field.type) if field.name in there else pa.nulls(len(table), field.type)
+            for field in self._schema
+        ]
+        if len(table):
+            self._write(pa.table(columns, schema=self._schema))
+            self.rows += len(table)
+
+    def close(self) -> None:
+        try:
+            self._flush()
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._write(pa.Table.from_pylist(self._batch, schema=self._schema))
+            self._batch.clear()
+
+    def _write(self, table: pa.Table) -> None:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = pq.ParquetWriter(self._folder / "part-00000.parquet", self._schema)
+        self._file.write_table(table, row_group_size=BATCH_ROWS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
 def write(folder: Path, rows: Iterable[Row], columns: Sequence[Column], *, outcome: bool = False) -> int:
-    """Write rows to `folder/part-00000.parquet`; absent columns are null. Returns how many. No file for no rows."""
-    wanted = schema(columns, outcome=outcome)
-    writer: pq.ParquetWriter | None = None
-    count = 0
-    batch: list[Row] = []
-
-    def flush() -> None:
-        nonlocal writer
-        if batch:
-            folder.mkdir(parents=True, exist_ok=True)
-            writer = writer or pq.ParquetWriter(folder / "part-00000.parquet", wanted)
-            writer.write_table(pa.Table.from_pylist(batch, schema=wanted))
-            batch.clear()
-
-    try:
+    """Write all rows of a folder. Returns how many. See `Writer`."""
+    with Writer(folder, columns, outcome=outcome) as writer:
         for row in rows:
-            batch.append(row)
-            count += 1
-            if len(batch) >= BATCH_ROWS:
-                flush()
-        flush()
-    finally:
-        if writer is not None:
-            writer.close()
-    return count
+            writer.add(row)
+    return writer.rows
 
 
 def read(folder: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Rows of all parquet files of a folder, in the order of the file names. None where the folder is empty."""
+    for batch in batches(folder, columns):
+        yield from batch.to_pylist()
+
+
+def batches(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The same in columns, at most `BATCH_ROWS` rows at a time."""
     for path in sorted(folder.glob("*.parquet")):
-        file = pq.ParquetFile(path)
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns) if columns else None):
-            yield from batch.to_pylist()
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns) if columns else None)
 
 
 def count(folder: Path) -> int:

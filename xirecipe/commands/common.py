@@ -29,7 +29,7 @@ class Session:
 def open_session(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None = None) -> Session:
     """Compile a recipe. Raises BrokenRecipe with every mistake."""
     settings = settings_module.from_environment()
-    store = Store(settings.store)
+    store = Store.of(settings)
     store.check_layout()
     plan = compile_recipe(recipe, profile, overrides, limit, store.root / "hashes.json")
     return Session(plan, store, settings)

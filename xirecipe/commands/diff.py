@@ -58,7 +58,7 @@ class Diff:
 
 def run_diff(one: str, other: str, profile: str | None, examples: int, as_json: bool, exit_code: bool) -> int:
     """0; with `exit_code` 1 when something differs."""
-    store = Store(settings_module.from_environment().store)
+    store = Store.of(settings_module.from_environment())
     with hub_progress(), open_side(one, profile, store) as old, open_side(other, profile, store) as new:
         found = diff(old, new, examples)
         if as_json:

@@ -51,7 +51,7 @@ def open_recipe(path: Path, profile: str | None, overrides: Sequence[str]) -> Se
     if any(d.severity == "error" for d in loaded.diagnostics) or not loaded.recipe or not loaded.language:
         raise BrokenRecipe(loaded)
     settings = settings_module.from_environment()
-    store = Store(settings.store)
+    store = Store.of(settings)
     store.check_layout()
     return Session(loaded.recipe, loaded.language, loaded.profile or "", loaded.root, store, settings)
 

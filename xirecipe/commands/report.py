@@ -35,5 +35,7 @@ def run_report(recipe: Path, profile: str | None, overrides: Sequence[str], limi
     with explained(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         write_whole(to, html)
+        if to.is_relative_to(session.store.root):
+            session.store.keep(to)
     print(f"report: {os.path.relpath(to)} ({to.stat().st_size / 1e6:.1f} MB, opens without network)")
     return 0

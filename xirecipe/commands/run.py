@@ -93,6 +93,9 @@ def _print_run(session: Session, walked: Sequence[StageDone], folder: Path | Non
     if folder:
         out = console()
         out.print(f"dataset and card: {os.path.relpath(folder)}", markup=False, soft_wrap=True)
+        if session.store.mirror is not None:
+            kept = session.store.mirror.remote.at(folder.relative_to(session.store.root).as_posix())
+            out.print(f"kept at:          {kept}", markup=False, soft_wrap=True)
         out.print(f"look inside:      {command_line(session.plan, 'preview')}", markup=False, soft_wrap=True)
 
 
@@ -128,12 +131,13 @@ def release_folder(session: Session) -> Path:
 
 def _release(session: Session) -> Path:
     folder = release_folder(session)
-    if is_current(session.plan, session.store, folder):
-        return folder
-    from xirecipe.hub.folder import write_release
+    if not is_current(session.plan, session.store, folder):
+        from xirecipe.hub.folder import write_release
 
-    with explained(folder):
-        return write_release(session.plan, session.store, folder)
+        with explained(folder):
+            write_release(session.plan, session.store, folder)
+    session.store.keep(folder)
+    return folder
 
 
 def _print_funnel(walked: Sequence[StageDone]) -> None:

@@ -74,6 +74,7 @@ def _release(session: Session) -> Iterator[Diagnostic]:
     from datasets.utils.logging import disable_progress_bar
 
     folder = release_folder(session)
+    session.store.bring(folder)
     at = Span(shown_name(folder))
     if not (folder / "README.md").exists():
         yield Diagnostic("no-release", "the release folder is not there", at, command_line(session.plan, "run"))

@@ -3,27 +3,86 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xirecipe.columns import COLUMNS
 from xirecipe.diagnostics import user_error
+from xirecipe.engines.arranging import in_order
 from xirecipe.prompts import TemplateError, render
 from xirecipe.recipe.selection import Messages, Select, Split
-from xirecipe.selecting import select_rows
+from xirecipe.selecting import SCORE_COLUMNS, Candidates, decide
 from xirecipe.stage import Outcome, Work
-from xirecipe.tables import Row, read, write
+from xirecipe.tables import Row, Writer, batches, read, schema, write
 
 
 def run_select(work: Work) -> Outcome:
-    """Candidates in, rows of the dataset out."""
+    """Candidates in, rows of the dataset out, in document order.
+
+    In memory are the columns that decide (ids, instructions, numbers), and one part of the rows at a time.
+    """
     config = work.stage.config
     assert isinstance(config, Select)
-    rows = list(read(work.inputs["cluster"].data))
-    kept, dropped = select_rows(rows, config)
+    source = work.inputs["cluster"].data
+    scratch = work.output.folder / "arranging"
+    scratch.mkdir()
+    decided = decide(_candidates(source, config, scratch), config)
     columns = work.stage.columns
-    write(work.output.data, kept, columns)
-    write(work.output.dropped, dropped, columns, outcome=True)
-    reasons = Counter(row["reason"] for row in dropped)
-    return Outcome(len(rows), len(rows), len(kept), dict(reasons))
+    for rows, folder, outcome in (
+        (decided.kept, work.output.data, False),
+        (decided.dropped, work.output.dropped, True),
+    ):
+        with Writer(folder, columns, outcome=outcome) as writer:
+            for numbers, table in in_order(source, rows, scratch):
+                writer.add_table(_with(table, [decided.added(row) for row in numbers.tolist()]))
+    shutil.rmtree(scratch)
+    total = len(decided.kept) + len(decided.dropped)
+    return Outcome(total, total, len(decided.kept), decided.counts)
+
+
+def _candidates(source: Path, config: Select, scratch: Path) -> Candidates:
+    """The columns that decide; embeddings, where they do, as a file that is mapped into memory."""
+    score = SCORE_COLUMNS[config.score]
+    names = ["document_id", "draw", "instruction", score, "cluster"]
+    found = list(batches(source, names))
+    table = pa.Table.from_batches(found) if found else schema(COLUMNS).empty_table().select(names)
+    vectors: NDArray[np.float32] | None = None
+    if config.max_instruction_similarity is not None:
+        vectors = _mapped(source, scratch / "vectors.npy", len(table))
+    return Candidates(
+        documents=table["document_id"].cast(pa.large_string()).combine_chunks(),
+        draws=table["draw"].to_numpy(),
+        instructions=table["instruction"].cast(pa.large_string()).combine_chunks(),
+        scores=table[score].cast(pa.float64()).fill_null(float("nan")).to_numpy(),
+        clusters=table["cluster"].to_numpy(),
+        vectors=vectors,
+    )
+
+
+def _mapped(source: Path, path: Path, rows: int) -> NDArray[np.float32]:
+    """The embeddings of a folder, shape (rows, dimensions)."""
+    vectors = np.zeros((0, 0), np.float32)
+    start = 0
+    for batch in batches(source, ["embedding"]):
+        values = batch.column(0).flatten().to_numpy().reshape(len(batch), -1)
+        if not start:
+            vectors = np.lib.format.open_memmap(path, "w+", np.float32, (rows, values.shape[1]))
+        vectors[start : start + len(batch)] = values
+        start += len(batch)
+    return vectors
+
+
+def _with(table: pa.Table, added: list[Row]) -> pa.Table:
+    """A table with more columns; each entry of `added` has all of them."""
+    for name in added[0] if added else ():
+        kind = pa.string() if name in ("reason", "detail") else pa.float64()
+        table = table.append_column(name, pa.array([row[name] for row in added], kind))
+    return table
 
 
 def run_messages(work: Work) -> Outcome:

@@ -68,6 +68,7 @@ def ask(
     then are kept in each case. A RuntimeError is our bug.
     """
     identity = model.identity
+    store.fetch_log(identity)
     log = CompletionLog(store.completions, identity)
     job = Job(work_folder / "asking", model, name, store.completions.absolute(), settings, budget)
     missing: list[str] = []
@@ -87,10 +88,14 @@ def ask(
     with explained(job.folder):
         job.write(unanswered())
     reused = len(seen) - len(missing)
-    if missing:
-        if budget is not None and budget.reached():
-            raise _over_budget(budget, 0, len(missing))
-        _run(job, log, reused, len(seen), report)
+    try:
+        if missing:
+            if budget is not None and budget.reached():
+                raise _over_budget(budget, 0, len(missing))
+            _run(job, log, reused, len(seen), report, sent=lambda: store.send_log(identity))
+    finally:
+        # Also where nothing was missing: an earlier run may have been killed before it sent its last answers.
+        store.send_log(identity, now=True)
     log.refresh()
     asked = _outcome(job, log, identity, missing, reused)
     if budget is not None:
@@ -103,9 +108,31 @@ def ask(
     return asked
 
 
-def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None]) -> None:
-    """Run the asking process to its end and report how far it is."""
+def _run(
+    job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None], sent: Callable[[], None]
+) -> None:
+    """Ask to the end, and report how far it is. `sent` is called again and again meanwhile."""
     before = len(log)
+
+    def look() -> None:
+        answered = log.refresh() - before
+        sent()
+        failed = _count_lines(job.failures)
+        if not answered and not failed and job.waiting.exists():
+            report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
+        else:
+            report(Progress(reused + answered + failed, total, "answers"))
+
+    if job.settings.executor == "ray":
+        from xirecipe.engines.ray_asking import ask_on_ray
+
+        ask_on_ray(job, look)
+    else:
+        _run_process(job, look)
+
+
+def _run_process(job: Job, look: Callable[[], None]) -> None:
+    """Run the asking process to its end; `look` is called again and again meanwhile."""
     more = {
         "DISTILABEL_LOG_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
@@ -118,12 +145,7 @@ def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable
             time.sleep(_POLL_SECONDS)
             # Asked before the counts are read, so that the last report is of everything.
             ended = process.poll() is not None
-            answered = log.refresh() - before
-            failed = _count_lines(job.failures)
-            if not answered and not failed and job.waiting.exists():
-                report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
-            else:
-                report(Progress(reused + answered + failed, total, "answers"))
+            look()
     if process.returncode != 0:
         # A full disk kills whoever writes first; then the log says little.
         with explained(job.folder):

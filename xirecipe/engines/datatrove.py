@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import shutil
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +19,13 @@ from xirecipe import tables
 from xirecipe.diagnostics import user_error
 from xirecipe.engines import language_id
 from xirecipe.engines.dedup import run_dedup
-from xirecipe.engines.executor import Ticks, execute, watched
+from xirecipe.engines.executor import watched
 from xirecipe.engines.explained import VERDICT, Readable, Verdict, Visible
 from xirecipe.engines.filters import quality_filters
 from xirecipe.engines.formatters import Mask, cleaners
 from xirecipe.engines.readers import BROKEN_JSON, NOT_UTF8
 from xirecipe.engines.sources import HUB_HINT, HubUnreachable, opened
+from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.recipe.corpus import Corpus
 from xirecipe.stage import Outcome, Work
 
@@ -49,17 +49,16 @@ def run_corpus(work: Work) -> Outcome:
     language_id.model()  # fails here rather than in a worker
     readers, shards = opened(config.sources, work.stage.root, work.stage.limit)
     total = sum(shard.rows for shard in shards)
-    engine = work.output.folder / "engine"
-    shutil.rmtree(engine, ignore_errors=True)
+    scratch = Scratch(work)
     folders: list[Path] = []
 
     def writer(name: str) -> JsonlWriter:
-        folders.append(engine / "rows" / name)
-        return JsonlWriter(str(folders[-1]), "${rank}.jsonl", compression=None, adapter=_row)
+        folders.append(scratch.folder / "rows" / name)
+        return JsonlWriter(scratch.at("rows", name), "${rank}.jsonl", compression=None, adapter=_row)
 
     steps = [
         *readers,
-        Ticks(engine / "ticks"),
+        *scratch.ticks(),
         Readable(writer("readable")),
         *cleaners(config.clean, work.stage.language.sentence_enders),
         Visible(writer("visible")),
@@ -67,11 +66,12 @@ def run_corpus(work: Work) -> Outcome:
         Mask(config.personal_information),
         writer(KEPT),
     ]
-    with watched(engine / "ticks", total, work.report):
+    with watched(scratch.folder / "ticks", total, work.report):
         try:
-            execute(steps, tasks=len(shards), workers=work.settings.workers, logs=engine / "logs")
+            spread(work, scratch, steps, tasks=len(shards))
         except HubUnreachable as error:
             raise user_error("hub-unreachable", f"reading from the Hub stopped: {error}", hint=HUB_HINT) from None
+    scratch.gathered("rows")
     outcome = _gathered(work, folders, tasks=len(shards), total=total)
     if outcome.failed and not outcome.kept and not outcome.dropped:
         first = next(tables.read(work.output.failed))
@@ -80,7 +80,7 @@ def run_corpus(work: Work) -> Outcome:
             f"none of {total:,} rows could be read; the first: {first['reason']}, {first['detail']}",
             hint="is `format` right, and the file UTF-8?",
         )
-    shutil.rmtree(engine)
+    scratch.remove()
     outcome.facts["seconds"] = round(monotonic() - started, 2)
     return outcome
 

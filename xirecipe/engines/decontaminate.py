@@ -23,7 +23,7 @@ from xirecipe.evaluation_prompts import MOST_PROBLEMS, prompts_in
 from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.decontamination import Decontaminate
 from xirecipe.stage import Outcome, Progress, Work
-from xirecipe.tables import Row, count, read, write
+from xirecipe.tables import Row, Writer, count, read, write
 
 #: Where a column of the recipe stands in a row.
 _COLUMNS = {"instruction": "instruction", "response": "text"}
@@ -50,9 +50,9 @@ def run_decontaminate(work: Work) -> Outcome:
     overlaps = Overlaps(prompts, config.ngram_words, words_of(stage.language.words), engine)
     source = work.inputs[stage.inputs[0].kind].data
     total = count(source)
-    dropped: list[Row] = []
+    reasons: Counter[str] = Counter()
 
-    def kept() -> Iterator[Row]:
+    def kept(dropped: Writer) -> Iterator[Row]:
         for done, row in enumerate(read(source), start=1):
             found = ((column, overlaps.first(row[_COLUMNS[column]])) for column in config.columns)
             hit = next(((column, shared) for column, shared in found if shared is not None), None)
@@ -60,15 +60,15 @@ def run_decontaminate(work: Work) -> Outcome:
                 yield row
             else:
                 column, (evaluation, run) = hit
-                dropped.append({**row, "reason": f"decontaminate.{evaluation}", "detail": f"{column}: {run}"})
+                reasons[reason := f"decontaminate.{evaluation}"] += 1
+                dropped.add({**row, "reason": reason, "detail": f"{column}: {run}"})
             if done % _REPORT_EVERY == 0:
                 work.report(Progress(done, total, "candidates"))
 
-    stay = write(work.output.data, kept(), stage.columns)
-    write(work.output.dropped, dropped, stage.columns, outcome=True)
+    with Writer(work.output.dropped, stage.columns, outcome=True) as dropped:
+        stay = write(work.output.data, kept(dropped), stage.columns)
     shutil.rmtree(engine, ignore_errors=True)
     work.report(Progress(total, total, "candidates"))
-    reasons = Counter(row["reason"] for row in dropped)
     evaluations = {
         name: {"prompts": len(texts), "rows": reasons[f"decontaminate.{name}"]} for name, texts in prompts.items()
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from time import monotonic
 
+from datatrove.io import get_datafolder
 from datatrove.pipeline.dedup.minhash import (
     MinhashConfig,
     MinhashDedupBuckets,
@@ -21,9 +21,10 @@ from datatrove.pipeline.dedup.minhash import (
 from datatrove.utils.hashing import HashConfig
 
 from xirecipe import tables
-from xirecipe.engines.executor import Ticks, execute, watched
+from xirecipe.engines.executor import execute, watched
 from xirecipe.engines.readers import Shard
 from xirecipe.engines.sources import opened
+from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.engines.words import words_of
 from xirecipe.recipe.corpus import Dedup, FileSource, MinHash
 from xirecipe.stage import Outcome, Progress, Work
@@ -46,9 +47,9 @@ def run_dedup(work: Work) -> Outcome:
     assert isinstance(config, Dedup)
     data = work.inputs["corpus"].data
     total = tables.count(data)
-    engine = work.output.folder / "engine"
+    scratch = Scratch(work)
     exact = _equal_to(data) if config.exact else {}
-    near = _near(work, config.minhash, data, engine, total) if config.minhash and total > 1 else {}
+    near = _near(work, config.minhash, scratch, total) if config.minhash and total > 1 else {}
     stands_for = {ordinal: _kept(ordinal, exact, near) for ordinal in exact.keys() | near.keys()}
     dropped: Counter[str] = Counter()
     names: dict[int, str] = dict.fromkeys(stands_for.values(), "")
@@ -70,7 +71,7 @@ def run_dedup(work: Work) -> Outcome:
     columns = work.stage.columns
     stay = tables.write(work.output.data, kept(), columns)
     tables.write(work.output.dropped, gone(), columns, outcome=True)
-    shutil.rmtree(engine, ignore_errors=True)
+    scratch.remove()
     work.report(Progress(total, total, "documents"))
     facts = {"groups": len(names), "seconds": round(monotonic() - started, 2)}
     return Outcome(rows_in=total, asked=total, kept=stay, dropped=dict(dropped), facts=facts)
@@ -88,11 +89,14 @@ def _equal_to(data: Path) -> dict[int, int]:
     return equal
 
 
-def _near(work: Work, config: MinHash, data: Path, engine: Path, total: int) -> dict[int, int]:
+def _near(work: Work, config: MinHash, scratch: Scratch, total: int) -> dict[int, int]:
     """Rows in a MinHash cluster with an earlier row: row number to that of the cluster's first."""
-    shutil.rmtree(engine, ignore_errors=True)
-    source = FileSource(license="", format="parquet", path=str(data.resolve()), id_column="document_id")
+    given = work.inputs["corpus"]
+    source = FileSource(license="", format="parquet", path=str(given.data.resolve()), id_column="document_id")
     readers, shards = opened({_SOURCE: source}, Path(), None)
+    if work.settings.executor != "local":
+        # The rows where other machines see them, too; they were counted here.
+        readers[0].data_folder = get_datafolder(given.address("data"))
     minhash = MinhashConfig(
         n_grams=config.ngram_words,
         num_buckets=config.buckets,
@@ -101,18 +105,21 @@ def _near(work: Work, config: MinHash, data: Path, engine: Path, total: int) -> 
         # Not xxhash, datatrove's default: from its version 4 on it takes no strings, and datatrove hands it strings.
         hash_config=HashConfig(precision=64, hash_fc="sha1"),
     )
-    signatures, buckets, clusters = (str(engine / name) for name in ("signatures", "buckets", "clusters"))
+    signatures, buckets, clusters = (scratch.at(name) for name in ("signatures", "buckets", "clusters"))
     signature = MinhashDedupSignature(signatures, minhash, language=words_of(work.stage.language.words))
-    with watched(engine / "ticks", total, work.report):
-        steps = [*readers, Ticks(engine / "ticks"), signature]
-        execute(steps, tasks=len(shards), workers=work.settings.workers, logs=engine / "logs" / "signatures")
-    # The two stages that join signatures are light: a second process would cost more than it gives.
+    with watched(scratch.folder / "ticks", total, work.report):
+        steps = [*readers, *scratch.ticks(), signature]
+        spread(work, scratch, steps, tasks=len(shards), logs="signature-logs")
     pairing = MinhashDedupBuckets(signatures, buckets, config=minhash)
-    execute([pairing], tasks=config.buckets, workers=1, logs=engine / "logs" / "buckets")
+    if work.settings.executor == "local":
+        # The two stages that join signatures are light: a second process would cost more than it gives.
+        execute([pairing], tasks=config.buckets, workers=1, logs=scratch.folder / "bucket-logs")
+    else:
+        spread(work, scratch, [pairing], tasks=config.buckets, logs="bucket-logs")
     with redirect_stderr(StringIO()):  # datatrove draws a bar that cannot be switched off
         joining = MinhashDedupCluster(buckets, clusters, minhash, save_cluster_id=True)
-        execute([joining], tasks=1, workers=1, logs=engine / "logs" / "clusters")
-    return _firsts(Path(clusters), shards)
+        execute([joining], tasks=1, workers=1, logs=scratch.folder / "cluster-logs")
+    return _firsts(scratch.gathered("clusters"), shards)
 
 
 def _firsts(clusters: Path, shards: list[Shard]) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from xirecipe.diagnostics import user_error
 from xirecipe.recipe.generation import Similarity
 from xirecipe.recipe.models import Embedder
 from xirecipe.recipe.selection import Cluster, Embed
+from xirecipe.settings import Settings
 from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, count, read, write
 
@@ -33,8 +35,15 @@ def run_embed(work: Work) -> Outcome:
 
     def rows() -> Iterator[Row]:
         done = 0
-        for batch in batches(read(source), BATCH):
-            vectors = embed([row[config.column] for row in batch], config)
+        given: deque[list[Row]] = deque()
+
+        def texts() -> Iterator[list[str]]:
+            for batch in batches(read(source), BATCH):
+                given.append(batch)
+                yield [row[config.column] for row in batch]
+
+        for vectors in _embedded(texts(), config, work.settings):
+            batch = given.popleft()
             for row, vector in zip(batch, vectors, strict=True):
                 yield {**row, "embedding": vector.tolist()}
             done += len(batch)
@@ -42,6 +51,19 @@ def run_embed(work: Work) -> Outcome:
 
     kept = write(work.output.data, rows(), work.stage.columns)
     return Outcome(total, total, kept, facts={"model_license": "mit"})
+
+
+def _embedded(texts: Iterable[list[str]], config: Embedder, settings: Settings) -> Iterator[Vectors]:
+    """The vectors of each batch, in order; a batch is the same on any machine, so its vectors are."""
+    if settings.executor == "ray":
+        from xirecipe.engines.cluster import in_order
+
+        return in_order(_embed_on_ray, config, texts, settings)
+    return (embed(batch, config) for batch in texts)
+
+
+def _embed_on_ray(config: Embedder, texts: list[str]) -> Vectors:
+    return embed(texts, config)
 
 
 def embed(texts: Sequence[str], config: Embedder) -> Vectors:

@@ -32,7 +32,7 @@ from xirecipe.spending import Spending
 from xirecipe.store import explained, write_whole
 
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
-_SETTINGS = [f.name for f in fields(Settings) if f.name not in ("environment", "store")]
+_SETTINGS = [f.name for f in fields(Settings) if f.name not in ("environment", "store", "remote_store", "slurm")]
 
 
 @dataclass(frozen=True)

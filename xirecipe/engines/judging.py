@@ -27,11 +27,11 @@ def run_judge(work: Work) -> Outcome:
     """Adds the configured scores. Drops nothing; a candidate whose rating never came is failed."""
     stage = work.stage
     source = work.inputs["generate"].data
-    tally = Tally()
+    tally = Tally(work)
     judging = Judging(work, stage, tally)
     asked = judging.ask(lambda: read(source))
     tally.kept = write(work.output.data, judging.rated(read(source), asked, total=count(source)), stage.columns)
-    tally.write(work, stage.columns)
+    tally.close()
     rows_in = count(source)
     return tally.outcome(rows_in, rows_in, judging.facts(asked))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,12 +38,11 @@ def run_refine(work: Work) -> Outcome:
     writer, judge = _ancestor(stage, "generate"), _ancestor(stage, "judge")
     assert isinstance(writer.config, Generate)
     source = work.store.artifact(writer.inputs[0].kind, writer.inputs[0].fingerprint).data
-    scores = _scores(previous.data, config)
     before = best_drafts(_without_texts(previous.data, config), config)
     chosen = best_candidates(before, config)
     best = _exemplars(previous.data, chosen)
 
-    tally = Tally()
+    tally = Tally(work)
     flawed = sum(is_flawed(row["document_id"], before, config) for row in read(source, ["document_id"]))
     first = writer.config.draws + (stage.round - 1) * config.draws
     draws = range(first, first + config.draws)
@@ -56,21 +56,23 @@ def run_refine(work: Work) -> Outcome:
 
     written = tally.ask(work, writer, (request for _, request in asked_for()))
     copied = [exemplar.instruction for exemplar in prompted]
-    drafts = list(candidates(writer, asked_for(), written, tally, round=stage.round, added=copied))
+    drafts = work.output.folder / "drafts"
+    new = candidates(writer, asked_for(), written, tally, round=stage.round, added=copied)
+    drafted = write(drafts, new, stage.columns)
     redrafted = flawed * config.draws
 
     def everything() -> Iterator[Row]:
-        return itertools.chain(read(previous.data), drafts)
+        return itertools.chain(read(previous.data), read(drafts))
 
     judging = Judging(work, judge, tally, best)
     rated = judging.ask(everything)
-    rows = judging.rated(everything(), rated, total=rows_in + len(drafts))
+    rows = judging.rated(everything(), rated, total=rows_in + drafted)
     tally.kept = write(work.output.data, rows, stage.columns)
-    tally.write(work, stage.columns)
+    tally.close()
+    shutil.rmtree(drafts, ignore_errors=True)
 
     after = best_drafts(_without_texts(work.output.data, config), config)
-    again = _scores(work.output.data, config)
-    twice = [(score, again[key]) for key, score in scores.items() if key in again]
+    twice = _rated_twice(previous.data, work.output.data, config)
     facts = {
         "round": stage.round,
         "redrafted": redrafted,
@@ -93,15 +95,22 @@ def _without_texts(folder: Path, config: Refine) -> Iterator[Row]:
         yield {**row, "chars": len(row.pop("text"))}
 
 
-def _scores(folder: Path, config: Refine) -> dict[tuple[str, int], float]:
-    """Scores by document and draw, of the candidates that have one."""
+def _rated_twice(before: Path, after: Path, config: Refine) -> Iterator[tuple[float, float]]:
+    """Scores before and after of the candidates that have both.
+
+    Candidates come out in the order in which they went in, but for those that failed; the new drafts stand behind.
+    """
     column = SCORE_COLUMNS[config.score]
-    rows = read(folder, ["document_id", "draw", column])
-    return {
-        (row["document_id"], row["draw"]): row[column]
-        for row in rows
-        if row[column] is not None and not math.isnan(row[column])
-    }
+    again = read(after, ["document_id", "draw", column])
+    new = next(again, None)
+    for old in read(before, ["document_id", "draw", column]):
+        if new is None:
+            return
+        if (old["document_id"], old["draw"]) == (new["document_id"], new["draw"]):
+            scores = old[column], new[column]
+            if not any(score is None or math.isnan(score) for score in scores):
+                yield scores
+            new = next(again, None)
 
 
 def _exemplars(folder: Path, chosen: list[Row]) -> list[Exemplar]:

@@ -7,29 +7,32 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from xirecipe.columns import Column
 from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked, ask
 from xirecipe.learned import model_of
 from xirecipe.models.requests import Request
 from xirecipe.stage import Outcome, Stage, Work
-from xirecipe.tables import Row, write
+from xirecipe.tables import Row, Writer
 
 
 class Tally:
-    """Counts outcomes, and keeps the rows that do not stay until the stage writes them."""
+    """Counts outcomes, and writes the rows that do not stay as they come: a million would not fit into memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work) -> None:
         self.kept = 0
-        self.dropped: list[Row] = []
-        self.failed: list[Row] = []
+        columns = work.stage.columns
+        self._dropped = Writer(work.output.dropped, columns, outcome=True)
+        self._failed = Writer(work.output.failed, columns, outcome=True)
+        self._reasons: tuple[Counter[str], Counter[str]] = Counter(), Counter()
         self._answers: list[Asked] = []
 
     def drop(self, row: Row, reason: str, value: float | None, threshold: float | None, detail: str | None) -> None:
-        self.dropped.append({**row, "reason": reason, "value": value, "threshold": threshold, "detail": detail})
+        self._dropped.add({**row, "reason": reason, "value": value, "threshold": threshold, "detail": detail})
+        self._reasons[0][reason] += 1
 
     def fail(self, row: Row, reason: str, detail: str) -> None:
-        self.failed.append({**row, "reason": reason, "detail": detail})
+        self._failed.add({**row, "reason": reason, "detail": detail})
+        self._reasons[1][reason] += 1
 
     def ask(self, work: Work, stage: Stage, requests: Iterable[Request]) -> Asked:
         """The model's answers. `stage` says which model; a refining round asks for the stages before it.
@@ -56,13 +59,14 @@ class Tally:
             )
         return asked
 
-    def write(self, work: Work, columns: list[Column]) -> None:
-        """Write down what did not stay."""
-        write(work.output.dropped, self.dropped, columns, outcome=True)
-        write(work.output.failed, self.failed, columns, outcome=True)
+    def close(self) -> None:
+        """Write down the last of what did not stay."""
+        self._dropped.close()
+        self._failed.close()
 
     def outcome(self, rows_in: int, asked: int, facts: dict[str, Any]) -> Outcome:
-        counted = Outcome(rows_in, asked, self.kept, _counts(self.dropped), _counts(self.failed), facts=facts)
+        dropped, failed = map(dict, self._reasons)
+        counted = Outcome(rows_in, asked, self.kept, dropped, failed, facts=facts)
         return replace(
             counted,
             calls=sum(a.calls for a in self._answers),
@@ -70,7 +74,3 @@ class Tally:
             prompt_tokens=sum(a.prompt_tokens for a in self._answers),
             completion_tokens=sum(a.completion_tokens for a in self._answers),
         )
-
-
-def _counts(rows: list[Row]) -> dict[str, int]:
-    return dict(Counter(row["reason"] for row in rows))

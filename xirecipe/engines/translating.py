@@ -35,7 +35,7 @@ def run_translate(work: Work) -> Outcome:
     stage, config = work.stage, work.stage.config
     assert isinstance(config, Translate)
     source = work.inputs[stage.inputs[0].slot].data
-    tally = Tally()
+    tally = Tally(work)
 
     def originals() -> Iterator[Row]:
         return (row for row in read(source) if row["language"] == config.from_language)
@@ -46,7 +46,7 @@ def run_translate(work: Work) -> Outcome:
         made = _returned(work, stage, config.round_trip, made, tally)
     rows_in = count(source)
     tally.kept = write(work.output.data, (*read(source), *(each.row for each in made)), stage.columns)
-    tally.write(work, stage.columns)
+    tally.close()
     wanted = sum(1 for _ in originals()) * len(config.into)
     facts = {"translated": {code: sum(each.row["language"] == code for each in made) for code in config.into}}
     return tally.outcome(rows_in, rows_in + wanted, facts)

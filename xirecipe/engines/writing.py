@@ -19,11 +19,11 @@ def run_generate(work: Work) -> Outcome:
     stage, config = work.stage, work.stage.config
     assert isinstance(config, Generate)
     source = work.inputs[stage.inputs[0].kind].data
-    tally = Tally()
+    tally = Tally(work)
     asked = tally.ask(work, stage, (request for _, request in generate_requests(stage, read(source))))
     rows = candidates(stage, generate_requests(stage, read(source)), asked, tally, round=0)
     tally.kept = write(work.output.data, rows, stage.columns)
-    tally.write(work, stage.columns)
+    tally.close()
     rows_in = count(source)
     return tally.outcome(rows_in, rows_in * config.draws, {"draws": config.draws})
 

@@ -57,6 +57,7 @@ class Evaluation:
 
     def finished(self) -> dict[str, Any] | None:
         """The summary, where this very evaluation was done before. A damaged one is made again."""
+        self.store.bring(self.folder)
         try:
             found = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -83,6 +84,7 @@ class Evaluation:
         }
         text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
         write_whole(self.folder / SUMMARY, text)
+        self.store.keep(self.folder)
         # As it will be read: a table of a second run must not differ from the first one's.
         loaded: dict[str, Any] = json.loads(text)
         return loaded
