@@ -21,7 +21,7 @@ _TYPES: dict[ColumnType, pa.DataType] = {
     "list<string>": pa.list_(pa.string()),
 }
 #: Rows written at a time: bounds memory, large enough for good compression.
-BATCH_ROWS = 10_000
+BATCH_ROWS = 5_000
 
 
 def schema(columns: Sequence[Column], *, outcome: bool = False) -> pa.Schema:
