@@ -7,11 +7,13 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_LOOK_SECONDS = 0.05
+#: Looking costs some milliseconds a process.
+_LOOK_SECONDS = 0.2
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -22,7 +24,7 @@ class Measured:
     seconds: float
     cpu_seconds: float
     peak_mib: float
-    """Of all its processes together: resident pages that are not shared with files or with one another's memory maps."""
+    """Of all its processes together; what they share counts once."""
     output: str
 
 
@@ -40,25 +42,40 @@ def measured(
         list(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
         env={**os.environ, **(environment or {})},
     )  # fmt: skip
-    peak = 0
-    over = threading.Event()
-
-    def look() -> None:
-        nonlocal peak
-        while not over.wait(_LOOK_SECONDS):
-            peak = max(peak, sum(map(_private_bytes, _tree(process.pid))))
-
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    output, errors = process.communicate()
+    with peak_of(process.pid) as memory:
+        output, errors = process.communicate()
     seconds = time.perf_counter() - begun
-    over.set()
-    watcher.join()
     if process.returncode:
         raise Failed(f"{' '.join(command)}: code {process.returncode}\n" + "\n".join(errors.splitlines()[-15:]))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(seconds, cpu, peak / 2**20, output)
+    return Measured(seconds, cpu, memory.mib, output)
+
+
+class Peak:
+    """The most memory seen so far."""
+
+    mib = 0.0
+
+
+@contextmanager
+def peak_of(root: int | None = None, *, children: bool = False) -> Iterator[Peak]:
+    """Watch the processes under `root` (this one where not given) until the block ends. `children`: without `root`."""
+    root = root or os.getpid()
+    peak, over = Peak(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            seen = _tree(root)[1 if children else 0 :]
+            peak.mib = max(peak.mib, sum(map(_bytes, seen)) / 2**20)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _tree(root: int) -> list[int]:
@@ -76,7 +93,7 @@ def _tree(root: int) -> list[int]:
     return found
 
 
-def _private_bytes(pid: int) -> int:
+def _bytes(pid: int) -> int:
     """Proportional set size where the kernel gives it: forked workers share most of their parent's pages."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from xirecipe.stage import Progress
 from xirecipe.store import Store, explained
 
 _POLL_SECONDS = 0.2
+#: Requests put in order at a time: bounds memory; a server keeps far fewer beginnings than these have.
+_SORTED = 2_000
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,15 @@ def ask(
                 missing.append(key)
                 yield key, request
 
+    def in_order() -> Iterator[tuple[str, Request]]:
+        # What begins alike stands together: a server that keeps the beginnings of prompts reads shared exemplars once.
+        rest = unanswered()
+        while window := list(islice(rest, _SORTED)):
+            yield from sorted(window, key=lambda keyed: keyed[1].prompt)
+
     shutil.rmtree(job.folder, ignore_errors=True)
     with explained(job.folder):
-        job.write(unanswered())
+        job.write(in_order())
     reused = len(seen) - len(missing)
     if missing:
         if budget is not None and budget.reached():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -19,9 +21,17 @@ _BACK_OFF = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
 class TryAgain(Exception):
     """An attempt that failed in a way that may pass. `wait_seconds` is the server's own wish."""
 
-    def __init__(self, failure: Failure, wait_seconds: float = 0.0, *, refused_connection: bool = False) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        wait_seconds: float = 0.0,
+        *,
+        refused_connection: bool = False,
+        too_many: bool = False,
+    ) -> None:
         super().__init__(failure.detail)
-        self.failure, self.wait_seconds, self.refused_connection = failure, wait_seconds, refused_connection
+        self.failure, self.wait_seconds = failure, wait_seconds
+        self.refused_connection, self.too_many = refused_connection, too_many
 
 
 def retrying(attempts: int) -> AsyncRetrying:
@@ -37,6 +47,11 @@ def retry_after_seconds(header: str) -> float:
         return max(0.0, float(header))
     except ValueError:
         return 0.0
+
+
+def crowded_seconds(refusals: int) -> float:
+    """How long to stand back after a refusal for being one too many, at random so that not all come back at once."""
+    return min(0.05 * 2.0**refusals, 5.0) * random.uniform(0.5, 1.0)
 
 
 def _wait(state: RetryCallState) -> float:
