@@ -104,7 +104,7 @@ def ours(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
     begun = time.perf_counter()
 
     def watch() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.05):
             logs = list(store.completions.glob("*.jsonl"))
             if logs and (size := logs[0].stat().st_size):
                 seen.append((time.perf_counter() - begun, size))
@@ -123,7 +123,7 @@ def ours(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
     if asked.calls != rows:
         raise RuntimeError(f"{asked.calls} of {rows} were answered: {next(iter(asked.failures.values()), None)}")
     first, last = seen[0][0], next(moment for moment, size in seen if size == seen[-1][1])
-    return {"rate": (rows - 1) / (last - first), "seconds": seconds, "first": first, "peak_mib": memory.mib}
+    return {"rate": (rows - 1) / max(last - first, 0.01), "seconds": seconds, "first": first, "peak_mib": memory.mib}
 
 
 def compare(rows: int, in_flight: int, folder: Path) -> Iterator[Comparison]:

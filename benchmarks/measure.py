@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Looking costs some milliseconds a process.
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.5
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import xirecipe
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
@@ -87,6 +88,8 @@ def ask(
                 continue
             seen.add(raw)
             if key not in log:
+                if not missing and not (budget and budget.reached()):
+                    process.start()  # its imports take seconds, in which the other requests are written
                 missing.append(key)
                 yield key, request
 
@@ -97,13 +100,14 @@ def ask(
             yield from sorted(window, key=lambda keyed: keyed[1].prompt)
 
     shutil.rmtree(job.folder, ignore_errors=True)
-    with explained(job.folder):
-        job.write(in_order())
-    reused = len(seen) - len(missing)
-    if missing:
-        if budget is not None and budget.reached():
-            raise _over_budget(budget, 0, len(missing))
-        _run(job, log, reused, len(seen), report)
+    with _Process(job) as process:
+        with explained(job.folder):
+            job.write(in_order())
+        reused = len(seen) - len(missing)
+        if missing:
+            if budget is not None and budget.reached():
+                raise _over_budget(budget, 0, len(missing))
+            _watch(process, log, reused, len(seen), report)
     log.refresh()
     asked = _outcome(job, log, identity, missing, reused)
     if budget is not None:
@@ -116,65 +120,86 @@ def ask(
     return asked
 
 
-def _run(job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None]) -> None:
-    """Run the asking process to its end and report how far it is."""
-    before = len(log)
-    # Secrets reach the process through its environment, never through the job's file or the command line.
-    own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
-    path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = (
-        own
-        | dict(job.settings.environment)
-        | {
-            "PYTHONPATH": os.pathsep.join(path),
-            "DISTILABEL_LOG_LEVEL": "WARNING",
-            "PYTHONWARNINGS": "ignore",
-            "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-    )
-    # -P: a file in the current folder must not stand in for a module. stdin is the leash, see `lifecycle.leash`.
-    command = [sys.executable, "-P", "-m", "xirecipe.engines.distilabel", str(job.folder.absolute())]
-    with job.log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
+class _Process:
+    """The process that asks. Nothing that it started outlives the block."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it waits for the job to be written."""
+        job = self.job
+        # Secrets reach the process through its environment, never through the job's file or the command line.
+        own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+        path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = (
+            own
+            | dict(job.settings.environment)
+            | {
+                "PYTHONPATH": os.pathsep.join(path),
+                "DISTILABEL_LOG_LEVEL": "WARNING",
+                "PYTHONWARNINGS": "ignore",
+                "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
+                "TOKENIZERS_PARALLELISM": "false",
+            }
         )
-    try:
-        ended = False
-        while not ended:
-            time.sleep(_POLL_SECONDS)
-            # Asked before the counts are read, so that the last report is of everything.
-            ended = process.poll() is not None
-            answered = log.refresh() - before
-            failed = _count_lines(job.failures)
-            if not answered and not failed and job.waiting.exists():
-                report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
-            else:
-                report(Progress(reused + answered + failed, total, "answers"))
-    finally:
-        _kill_group(process)
-    if process.returncode != 0:
+        # -P: a file in the current folder must not stand in for a module. stdin is the leash, see `lifecycle.leash`.
+        command = [sys.executable, "-P", "-m", "xirecipe.engines.distilabel", str(job.folder.absolute())]
+        with job.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def returned(self) -> int | None:
+        """Its exit code, once it has ended."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # the whole group has ended
+        finally:
+            process.wait()
+            if process.stdin:
+                process.stdin.close()
+
+
+def _watch(process: _Process, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None]) -> None:
+    """Report how far the asking process is until it ends. RuntimeError when it ends badly."""
+    job, before = process.job, len(log)
+    ended = False
+    while not ended:
+        time.sleep(_POLL_SECONDS)
+        # Asked before the counts are read, so that the last report is of everything.
+        ended = process.returned is not None
+        answered = log.refresh() - before
+        failed = _count_lines(job.failures)
+        if not answered and not failed and job.waiting.exists():
+            report(Progress(**json.loads(job.waiting.read_text(encoding="utf-8"))))
+        else:
+            report(Progress(reused + answered + failed, total, "answers"))
+    if process.returned != 0:
         # A full disk kills whoever writes first; then the log says little.
         with explained(job.folder):
             (job.folder / "probe").write_bytes(bytes(1 << 16))
-        raise RuntimeError(f"the asking process ended with code {process.returncode}\n{_last_lines(job.log)}")
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Nothing that the asking process started outlives it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # the whole group has ended
-    finally:
-        process.wait()
-        if process.stdin:
-            process.stdin.close()
+        raise RuntimeError(f"the asking process ended with code {process.returned}\n{_last_lines(job.log)}")
 
 
 def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], missing: list[str], reused: int) -> Asked:

@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from distilabel.models.llms import LLM, AsyncLLM, vLLM
-from distilabel.pipeline import Pipeline
+from distilabel.pipeline import Pipeline, base
 from distilabel.steps import GeneratorStep
 from distilabel.steps.tasks import Task
 from pydantic import PrivateAttr
@@ -40,6 +42,9 @@ from xirecipe.recipe.models import EmbeddedModel, VllmModel
 BATCH = 50_000
 #: The same for the embedded model, which reads the requests of a batch at once to group the draws of a prompt.
 GROUPED_BATCH = 1_000
+
+#: distilabel looks every 2.5 seconds whether its steps have loaded; nothing is asked before it has seen it.
+_LOOK_SECONDS = 0.05
 
 #: Outcome of a row after the job was stopped.
 NOT_ASKED = "not asked"
@@ -273,7 +278,8 @@ def run(job: Job) -> None:
     with server_of(job), Pipeline(name="xirecipe", cache_dir=job.folder / "distilabel") as pipeline:
         requests = Requests(name="requests", folder=str(job.folder), rows_a_batch=rows, batch_size=rows)
         requests >> Ask(name="ask", llm=_llm(job), input_batch_size=rows, add_raw_output=False, add_raw_input=False)
-        pipeline.run(use_cache=False)
+        with patch.object(base, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(_LOOK_SECONDS))):
+            pipeline.run(use_cache=False)
 
 
 def _llm(job: Job) -> LLM:
@@ -299,6 +305,8 @@ def main(folder: Path) -> int:
     # distilabel's import has replaced it by one that prints local variables.
     sys.excepthook = sys.__excepthook__
     leash()
+    while not Job.written(folder):  # this process is started while its requests are being written
+        time.sleep(_LOOK_SECONDS)
     job = Job.read(folder, dict(os.environ))
     threading.Thread(target=watch_worker, args=(job,), daemon=True).start()
     try:

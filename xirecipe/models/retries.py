@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -15,6 +17,7 @@ from tenacity import (
 
 from xirecipe.models.requests import Failure
 
+Result = TypeVar("Result")
 _BACK_OFF = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
 
 
@@ -34,11 +37,22 @@ class TryAgain(Exception):
         self.refused_connection, self.too_many = refused_connection, too_many
 
 
-def retrying(attempts: int) -> AsyncRetrying:
+async def retried(attempts: int, attempt: Callable[[], Awaitable[Result]]) -> Result:
     """Calls again after TryAgain, `attempts` times in all, with a growing wait; the last TryAgain is raised."""
-    return AsyncRetrying(
+    try:
+        return await attempt()  # most requests need no more, and tenacity costs a tenth of one
+    except TryAgain as error:
+        failed: list[TryAgain] = [error]
+
+    async def again() -> Result:
+        if failed:
+            raise failed.pop()
+        return await attempt()
+
+    retrying = AsyncRetrying(
         stop=stop_after_attempt(attempts), wait=_wait, retry=retry_if_exception_type(TryAgain), reraise=True
     )
+    return await retrying(again)
 
 
 def retry_after_seconds(header: str) -> float:

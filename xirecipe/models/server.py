@@ -16,7 +16,7 @@ import aiohttp
 from xirecipe.models.pacing import Pace
 from xirecipe.models.replies import Reply, answer_of, error_message, first_token_log_probs, label_log_probs, score_of
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
-from xirecipe.models.retries import TryAgain, crowded_seconds, retry_after_seconds, retrying
+from xirecipe.models.retries import TryAgain, crowded_seconds, retried, retry_after_seconds
 from xirecipe.recipe.models import Sampling
 from xirecipe.settings import PREFIX, Settings
 
@@ -141,9 +141,9 @@ class ServerClient:
 
     async def _post(self, path: str, body: dict[str, Any], *, optional: bool = False) -> Reply | Failure:
         """One request with its retries. `optional`: a server may lack this path (404 is then `unsupported`)."""
-        call = retrying(self._settings.request_attempts)
+        whole = {"model": self.model, **body}
         try:
-            return await call(self._patient_attempt, path, {"model": self.model, **body}, optional)
+            return await retried(self._settings.request_attempts, lambda: self._patient_attempt(path, whole, optional))
         except TryAgain as error:
             if error.refused_connection:
                 raise self._unreachable(error.failure.detail) from None
