@@ -1,4 +1,4 @@
-"""Documents for benchmarks: drawn by a seed from chains of words of the sample texts, clean and spoiled in known shares.
+"""Documents for benchmarks: drawn by a seed from chains of the sample texts' words, clean and spoiled in known shares.
 
 A chain (which word follows which, counted in the sample) never ends, keeps a language's words, lengths and
 punctuation, and repeats no long phrase of the sample, so that near-duplicates are those put in on purpose.
@@ -49,18 +49,6 @@ def documents(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
         elif kind == "clean" and len(earlier) < 5_000:
             earlier.append(text)
         yield {"id": f"{kind}-{number}", "text": text}
-
-
-def write(path: Path, count: int, seed: int = 0) -> Path:
-    """Documents as JSON Lines; made once for one path."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in documents(count, seed):
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        temporary.replace(path)
-    return path
 
 
 def _sentences(code: str, drawn: random.Random) -> list[str]:

@@ -66,6 +66,29 @@ def read(folder: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
+def batches(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The same rows as Arrow batches: for columns that are too wide to become Python objects."""
+    for path in sorted(folder.glob("*.parquet")):
+        yield from pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns) if columns else None)
+
+
+def write_batches(folder: Path, found: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> int:
+    """Write batches in the columns of a stage, as `write` does. Returns how many rows. No file for no rows."""
+    wanted = schema(columns)
+    rows = 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in found:
+            folder.mkdir(parents=True, exist_ok=True)
+            writer = writer or pq.ParquetWriter(folder / "part-00000.parquet", wanted)
+            writer.write_batch(batch.select(wanted.names).cast(wanted))
+            rows += batch.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
 def count(folder: Path) -> int:
     """Rows in a folder, from the footers alone."""
     return sum(pq.ParquetFile(path).metadata.num_rows for path in sorted(folder.glob("*.parquet")))

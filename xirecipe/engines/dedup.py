@@ -86,7 +86,7 @@ def _read(work: Work, config: Dedup, data: Path, engine: Path, total: int) -> tu
             num_buckets=config.minhash.buckets,
             hashes_per_bucket=config.minhash.hashes_per_bucket,
             seed=config.minhash.seed,
-            # Not xxhash, datatrove's default: from its version 4 on it takes no strings, and datatrove hands it strings.
+            # Not xxhash, datatrove's default: from version 4 on it takes no strings, and datatrove hands it strings.
             hash_config=HashConfig(precision=64, hash_fc="sha1"),
         )
         steps.append(Signatures(str(engine / "signatures"), minhash, words_of(work.stage.language.words)))

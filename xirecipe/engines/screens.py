@@ -1,7 +1,7 @@
 """Proofs that a document is within a filter's limits, cheaper than the filter; without one, datatrove decides.
 
-A screen never drops. It computes datatrove's numbers exactly or an upper bound of them, over a text's distinct words and
-in calls that run in C, so that the rules are datatrove's and most documents do not pay for them.
+A screen never drops. It computes datatrove's numbers exactly or an upper bound of them, over a text's distinct words
+and in calls that run in C, so that the rules are datatrove's and most documents do not pay for them.
 """
 
 from __future__ import annotations

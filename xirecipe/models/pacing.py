@@ -12,8 +12,8 @@ _DECREASE, _INCREASE = 0.75, 1.0
 class Pace:
     """Lets at most `limit` requests be in flight. Use it inside one event loop.
 
-    `limit` starts at `most`, shrinks once for each round of requests that the server refuses (429), and grows by one for
-    every `limit` answers. It never leaves 1..`most`.
+    `limit` starts at `most`, shrinks once for each round of requests that the server refuses (429), and grows by one
+    for every `limit` answers. It never leaves 1..`most`.
     """
 
     def __init__(self, most: int) -> None:
