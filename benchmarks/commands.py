@@ -1,6 +1,6 @@
 """How long the commands take that do no work: from the prompt back to the prompt, the best of some runs.
 
-    python -m benchmarks.commands [--runs 5]
+python -m benchmarks.commands [--runs 5]
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def seconds(arguments: Sequence[str], folder: Path, runs: int) -> float:
     environment = {**os.environ, "PYTHONPATH": source, "XIRECIPE_STORE": str(folder / "store")}
     for _ in range(runs):
         begun = time.perf_counter()
-        subprocess.run(
-            [sys.executable, *arguments], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         found.append(time.perf_counter() - begun)
     return min(found)
 

@@ -98,7 +98,7 @@ def run_side(name: str, told: Path, environments: Path) -> tuple[Measured, int]:
         command = [sys.executable, "-m", "benchmarks.corpus", "--ours", str(told)]
     else:
         command = [str(peers.environment(name, environments)), str(peers.HERE / f"run_{name}.py"), str(told)]
-    done = measured(command)
+    done = measured(command, environment={"HF_ASSETS_CACHE": str(told.with_suffix(".assets"))})
     return done, json.loads(done.output.splitlines()[-1])["kept"]
 
 

@@ -4,11 +4,10 @@
 
 WORK.json: {"input", "output", "workers", "tasks", "model", "language", "label", "words", "filters", "minhash"};
 `words`: "shipped" for the tokenizer that datatrove assigns to the language, "whitespace" for its cheapest.
-Prints {"kept": n}.
+HF_ASSETS_CACHE must name a folder of its own: the language model is laid there. Prints {"kept": n}.
 """
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -30,10 +29,9 @@ from fsspec.core import strip_protocol
 from huggingface_hub import cached_assets_path
 
 
-def given_model(model: str, assets: Path) -> None:
+def given_model(model: str) -> None:
     """Lay the model where datatrove looks before it downloads; nothing else about its filter changes."""
-    os.environ["HF_ASSETS_CACHE"] = str(assets)
-    folder = Path(cached_assets_path("datatrove", "lid", FT176LID.MODEL_SUBFOLDER, assets_dir=assets))
+    folder = Path(cached_assets_path("datatrove", "lid", FT176LID.MODEL_SUBFOLDER))
     laid = folder / strip_protocol(FT176LID.MODEL_URL).replace("/", "_")
     shutil.copy(model, laid)
     Path(f"{laid}.completed").touch()
@@ -43,7 +41,7 @@ def main() -> None:
     work = json.loads(Path(sys.argv[1]).read_text())
     output = Path(work["output"])
     language = WhitespaceTokenizer() if work["words"] == "whitespace" else work["language"]
-    given_model(work["model"], output / "assets")
+    given_model(work["model"])
     limits, minhash = work["filters"], MinhashConfig(**work["minhash"])
     quality, repetition = limits["gopher_quality"], limits["gopher_repetition"]
 
