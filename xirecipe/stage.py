@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ class Stage:
             case _:
                 return {}
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 (hexadecimal) over [kind, revision, identity, inputs]."""
         payload = self.payload
