@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -268,7 +269,7 @@ class Stage:
         found["exemplars"] = [[pair.instruction, pair.response] for pair in asks.exemplars]
         return found
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 (hexadecimal) over [kind, revision, identity, inputs]."""
         payload = self.payload

@@ -21,7 +21,7 @@ _TYPES: dict[ColumnType, pa.DataType] = {
     "list<string>": pa.list_(pa.string()),
 }
 #: Rows written at a time: bounds memory, large enough for good compression.
-BATCH_ROWS = 10_000
+BATCH_ROWS = 5_000
 
 
 def schema(columns: Sequence[Column], *, outcome: bool = False) -> pa.Schema:
@@ -97,10 +97,18 @@ def read(folder: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
 
 
 def batches(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The same in columns, at most `BATCH_ROWS` rows at a time."""
+    """The same rows as Arrow batches: for columns that are too wide to become Python objects."""
     for path in sorted(folder.glob("*.parquet")):
         with pq.ParquetFile(path) as file:
             yield from file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns) if columns else None)
+
+
+def write_batches(folder: Path, found: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> int:
+    """Write Arrow batches in the columns of a stage, as `write` does. Returns how many rows."""
+    with Writer(folder, columns) as writer:
+        for batch in found:
+            writer.add_table(pa.Table.from_batches([batch]))
+    return writer.rows
 
 
 def count(folder: Path) -> int:

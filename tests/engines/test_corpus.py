@@ -210,6 +210,16 @@ def test_facts_count_sources_masks_lengths_and_scores(corpus: Run, jsonl: Write)
     assert facts["seconds"] > 0
 
 
+def test_facts_say_what_each_filter_saw_and_dropped_in_the_order_they_ran(corpus: Run, jsonl: Write) -> None:
+    jsonl("web.jsonl", [{"text": KEPT}, {"text": "Habari"}, {"text": "The children went to the market with us."}])
+    filters = {"language": {"min_score": 0.1}, "length": {"min_chars": 20}, "gopher_repetition": {}}
+    ran = corpus(WEB, filters=filters).outcome.facts["filters"]
+    assert [(each["filter"], each["documents"], each["dropped"]) for each in ran] == [
+        ("length", 3, 1), ("language", 2, 1), ("gopher_repetition", 1, 0),
+    ]  # fmt: skip
+    assert all(each["seconds"] >= 0 for each in ran)
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [("nowhere.jsonl", "missing-corpus"), ("no_files", "missing-corpus"), ("empty.jsonl", "empty-corpus"),

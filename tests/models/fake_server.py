@@ -65,11 +65,12 @@ class FakeServer:
     """Bodies of all requests, those that were failed too, in the order of arrival; with `path` added."""
     calls_file: Path | None = None
     """One line for each answered request: its body."""
+    at_once: int = 0
+    """Requests being handled now, the one that is looked at among them."""
     most_at_once: int = 0
     url: str = ""
     _faults: list[Fault] = field(default_factory=list)
     _always: Callable[[Body], Fault | None] = lambda body: None
-    _at_once: int = 0
 
     def fail_next(self, *faults: Fault) -> None:
         """The next requests fail so, one each; then it answers again."""
@@ -114,8 +115,8 @@ class FakeServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.calls.append({**body, "path": request.path})
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             fault = self._always(body) or (self._faults.pop(0) if self._faults else None)
             if fault is not None:
@@ -133,7 +134,7 @@ class FakeServer:
             await asyncio.sleep(self.delay)
             reply = self._reply(body)
         finally:
-            self._at_once -= 1
+            self.at_once -= 1
         if self.calls_file is not None:
             with self.calls_file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(body, ensure_ascii=False) + "\n")

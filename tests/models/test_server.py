@@ -177,6 +177,42 @@ def test_retry_after_is_waited_for(fake_server: FakeServer) -> None:
     assert time.monotonic() - begun >= 2
 
 
+def test_requests_in_flight_fall_to_what_the_server_takes_and_stay_near_it(fake_server: FakeServer) -> None:
+    fake_server.delay = 0.02
+    refused: list[int] = []
+
+    def crowded(body: Any) -> Fault | None:
+        if fake_server.at_once <= 6:
+            return None
+        refused.append(len(fake_server.calls))
+        return Fault(status=429)
+
+    fake_server.fail_when(crowded)
+    outcomes = at_once(
+        fake_server, [complete(f"Habari {n}") for n in range(600)], requests_in_flight=48, request_attempts=1
+    )
+    assert all(isinstance(outcome, Answer) for outcome in outcomes)
+    # Finding the limit costs refusals at the start; afterwards one in some round trips is a step too far.
+    later = sum(place > len(fake_server.calls) // 2 for place in refused)
+    assert 0 < later < 0.15 * len(fake_server.calls) / 2
+    assert len(fake_server.calls) < 1.4 * len(outcomes)
+
+
+def test_all_requests_wait_when_one_is_told_to(fake_server: FakeServer) -> None:
+    fake_server.fail_next(Fault(status=429, retry_after="1"))
+    arrived: list[float] = []
+    fake_server.fail_when(lambda body: arrived.append(time.monotonic()))
+    at_once(fake_server, [complete(f"Habari {n}") for n in range(4)], requests_in_flight=1)
+    assert arrived[1] - arrived[0] >= 1
+    assert len(arrived) == 5
+
+
+def test_a_server_that_takes_nobody_fails_the_request_in_the_end(fake_server: FakeServer) -> None:
+    fake_server.fail_when(lambda body: Fault(status=429, message="Too many requests"))
+    (outcome,) = ask(fake_server, complete(), request_timeout_seconds=0.3, request_attempts=1)
+    assert outcome == Failure("server_error", "HTTP 429: Too many requests")
+
+
 def test_a_server_that_asks_to_come_back_tomorrow_ends_the_run(fake_server: FakeServer) -> None:
     fake_server.fail_next(Fault(status=429, retry_after="40000"))
     with pytest.raises(FatalModelError) as caught:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from xirecipe.stage import Progress
 from xirecipe.store import Store, explained
 
 _POLL_SECONDS = 0.2
+#: Requests put in order at a time: bounds memory; a server keeps far fewer beginnings than these have.
+_SORTED = 2_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def ask(
     job = Job(work_folder / "asking", model, name, store.completions.absolute(), settings, budget)
     missing: list[str] = []
     seen: set[bytes] = set()
+    on_ray = settings.executor == "ray"
+    process: list[subprocess.Popen[bytes]] = []
 
     def unanswered() -> Iterator[tuple[str, Request]]:
         for request in requests:
@@ -81,18 +88,34 @@ def ask(
                 continue
             seen.add(raw)
             if key not in log:
+                if not missing and not on_ray and not (budget and budget.reached()):
+                    # Its imports take seconds, in which the other requests are written.
+                    process.append(asks.enter_context(_asking(job)))
                 missing.append(key)
                 yield key, request
 
+    def in_order() -> Iterator[tuple[str, Request]]:
+        # What begins alike stands together: a server that keeps the beginnings of prompts reads shared exemplars once.
+        rest = unanswered()
+        while window := list(islice(rest, _SORTED)):
+            yield from sorted(window, key=lambda keyed: keyed[1].prompt)
+
     shutil.rmtree(job.folder, ignore_errors=True)
-    with explained(job.folder):
-        job.write(unanswered())
-    reused = len(seen) - len(missing)
     try:
-        if missing:
-            if budget is not None and budget.reached():
-                raise _over_budget(budget, 0, len(missing))
-            _run(job, log, reused, len(seen), report, sent=lambda: store.send_log(identity))
+        with ExitStack() as asks:
+            with explained(job.folder):
+                job.write(in_order())
+            reused = len(seen) - len(missing)
+            if missing:
+                if budget is not None and budget.reached():
+                    raise _over_budget(budget, 0, len(missing))
+                look = _looking(job, log, reused, len(seen), report, lambda: store.send_log(identity))
+                if on_ray:
+                    from xirecipe.engines.ray_asking import ask_on_ray
+
+                    ask_on_ray(job, look)
+                else:
+                    _watch(job, process[0], look)
     finally:
         # Also where nothing was missing: an earlier run may have been killed before it sent its last answers.
         store.send_log(identity, now=True)
@@ -108,10 +131,10 @@ def ask(
     return asked
 
 
-def _run(
+def _looking(
     job: Job, log: CompletionLog, reused: int, total: int, report: Callable[[Progress], None], sent: Callable[[], None]
-) -> None:
-    """Ask to the end, and report how far it is. `sent` is called again and again meanwhile."""
+) -> Callable[[], None]:
+    """What is called again and again while others ask: says how far they are, and sends what they got."""
     before = len(log)
 
     def look() -> None:
@@ -123,29 +146,28 @@ def _run(
         else:
             report(Progress(reused + answered + failed, total, "answers"))
 
-    if job.settings.executor == "ray":
-        from xirecipe.engines.ray_asking import ask_on_ray
-
-        ask_on_ray(job, look)
-    else:
-        _run_process(job, look)
+    return look
 
 
-def _run_process(job: Job, look: Callable[[], None]) -> None:
-    """Run the asking process to its end; `look` is called again and again meanwhile."""
+def _asking(job: Job) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """The process that asks, started: it waits for the job to be written."""
     more = {
         "DISTILABEL_LOG_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
         "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    with child("xirecipe.engines.distilabel", job.folder, job.log, job.settings, more) as process:
-        ended = False
-        while not ended:
-            time.sleep(_POLL_SECONDS)
-            # Asked before the counts are read, so that the last report is of everything.
-            ended = process.poll() is not None
-            look()
+    return child("xirecipe.engines.distilabel", job.folder, job.log, job.settings, more)
+
+
+def _watch(job: Job, process: subprocess.Popen[bytes], look: Callable[[], None]) -> None:
+    """Wait for the asking process to end. RuntimeError when it ends badly."""
+    ended = False
+    while not ended:
+        time.sleep(_POLL_SECONDS)
+        # Asked before the counts are read, so that the last report is of everything.
+        ended = process.poll() is not None
+        look()
     if process.returncode != 0:
         # A full disk kills whoever writes first; then the log says little.
         with explained(job.folder):

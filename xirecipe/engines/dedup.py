@@ -6,27 +6,24 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stderr
-from hashlib import blake2b
 from io import StringIO
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 from datatrove.io import get_datafolder
-from datatrove.pipeline.dedup.minhash import (
-    MinhashConfig,
-    MinhashDedupBuckets,
-    MinhashDedupCluster,
-    MinhashDedupSignature,
-)
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupCluster
 from datatrove.utils.hashing import HashConfig
 
 from xirecipe import tables
 from xirecipe.engines.executor import execute, watched
 from xirecipe.engines.readers import Shard
+from xirecipe.engines.signatures import DIGEST_BYTES, Digests, Signatures
 from xirecipe.engines.sources import opened
 from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.engines.words import words_of
-from xirecipe.recipe.corpus import Dedup, FileSource, MinHash
+from xirecipe.recipe.corpus import Dedup, FileSource
 from xirecipe.stage import Outcome, Progress, Work
 
 EXACT = "dedup.exact"
@@ -40,7 +37,7 @@ def run_dedup(work: Work) -> Outcome:
     """Drop documents that equal an earlier one (`dedup.exact`) or nearly do (`dedup.minhash`).
 
     A dropped row's detail is the id of the document that stays. Equal means the same after lower-casing and folding
-    white space. Hashes are held in memory, about 150 bytes a row.
+    white space. Digests are held in memory, about 60 bytes a row while they are sorted.
     """
     started = monotonic()
     config = work.stage.config
@@ -48,8 +45,7 @@ def run_dedup(work: Work) -> Outcome:
     data = work.inputs["corpus"].data
     total = tables.count(data)
     scratch = Scratch(work)
-    exact = _equal_to(data) if config.exact else {}
-    near = _near(work, config.minhash, scratch, total) if config.minhash and total > 1 else {}
+    exact, near = _read(work, config, scratch, total) if total > 1 else ({}, {})
     stands_for = {ordinal: _kept(ordinal, exact, near) for ordinal in exact.keys() | near.keys()}
     dropped: Counter[str] = Counter()
     names: dict[int, str] = dict.fromkeys(stands_for.values(), "")
@@ -77,45 +73,58 @@ def run_dedup(work: Work) -> Outcome:
     return Outcome(rows_in=total, asked=total, kept=stay, dropped=dict(dropped), facts=facts)
 
 
-def _equal_to(data: Path) -> dict[int, int]:
-    """Rows whose text an earlier row has: row number to that of the first."""
-    first: dict[bytes, int] = {}
-    equal: dict[int, int] = {}
-    for ordinal, row in enumerate(tables.read(data, ["text"])):
-        text = " ".join(row["text"].lower().split())
-        earlier = first.setdefault(blake2b(text.encode(), digest_size=16).digest(), ordinal)
-        if earlier != ordinal:
-            equal[ordinal] = earlier
-    return equal
-
-
-def _near(work: Work, config: MinHash, scratch: Scratch, total: int) -> dict[int, int]:
-    """Rows in a MinHash cluster with an earlier row: row number to that of the cluster's first."""
+def _read(work: Work, config: Dedup, scratch: Scratch, total: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Rows equal to an earlier one, and rows in a MinHash cluster with one: row number to that of the first."""
     given = work.inputs["corpus"]
     source = FileSource(license="", format="parquet", path=str(given.data.resolve()), id_column="document_id")
     readers, shards = opened({_SOURCE: source}, Path(), None)
     if work.settings.executor != "local":
         # The rows where other machines see them, too; they were counted here.
         readers[0].data_folder = get_datafolder(given.address("data"))
-    minhash = MinhashConfig(
-        n_grams=config.ngram_words,
-        num_buckets=config.buckets,
-        hashes_per_bucket=config.hashes_per_bucket,
-        seed=config.seed,
-        # Not xxhash, datatrove's default: from its version 4 on it takes no strings, and datatrove hands it strings.
-        hash_config=HashConfig(precision=64, hash_fc="sha1"),
-    )
-    signatures, buckets, clusters = (scratch.at(name) for name in ("signatures", "buckets", "clusters"))
-    signature = MinhashDedupSignature(signatures, minhash, language=words_of(work.stage.language.words))
+    steps: list[PipelineStep] = [*readers, *scratch.ticks()]
+    if config.exact:
+        steps.append(Digests(scratch.at("digests")))
+    if config.minhash:
+        minhash = MinhashConfig(
+            n_grams=config.minhash.ngram_words,
+            num_buckets=config.minhash.buckets,
+            hashes_per_bucket=config.minhash.hashes_per_bucket,
+            seed=config.minhash.seed,
+            # Not xxhash, datatrove's default: from version 4 on it takes no strings, and datatrove hands it strings.
+            hash_config=HashConfig(precision=64, hash_fc="sha1"),
+        )
+        steps.append(Signatures(scratch.at("signatures"), minhash, words_of(work.stage.language.words)))
     with watched(scratch.folder / "ticks", total, work.report):
-        steps = [*readers, *scratch.ticks(), signature]
         spread(work, scratch, steps, tasks=len(shards), logs="signature-logs")
+    exact: dict[int, int] = {}
+    if config.exact:
+        digests = scratch.gathered("digests")
+        exact = _equal_to([digests / f"{rank:06d}" for rank in range(len(shards))])
+    near = _near(work, minhash, scratch, shards) if config.minhash else {}
+    return exact, near
+
+
+def _equal_to(files: list[Path]) -> dict[int, int]:
+    """Rows whose digest an earlier row has: row number to that of the first."""
+    digests = np.concatenate([np.fromfile(file, dtype="<u8").reshape(-1, DIGEST_BYTES // 8) for file in files])
+    order = np.lexsort(digests.T)  # stable: of equal rows the first read comes first
+    ordered = digests[order]
+    again = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1)) + 1
+    equal: dict[int, int] = {}
+    for place in again.tolist():
+        earlier = int(order[place - 1])
+        equal[int(order[place])] = equal.get(earlier, earlier)
+    return equal
+
+
+def _near(work: Work, minhash: MinhashConfig, scratch: Scratch, shards: list[Shard]) -> dict[int, int]:
+    signatures, buckets, clusters = (scratch.at(name) for name in ("signatures", "buckets", "clusters"))
     pairing = MinhashDedupBuckets(signatures, buckets, config=minhash)
     if work.settings.executor == "local":
         # The two stages that join signatures are light: a second process would cost more than it gives.
-        execute([pairing], tasks=config.buckets, workers=1, logs=scratch.folder / "bucket-logs")
+        execute([pairing], tasks=minhash.num_buckets, workers=1, logs=scratch.folder / "bucket-logs")
     else:
-        spread(work, scratch, [pairing], tasks=config.buckets, logs="bucket-logs")
+        spread(work, scratch, [pairing], tasks=minhash.num_buckets, logs="bucket-logs")
     with redirect_stderr(StringIO()):  # datatrove draws a bar that cannot be switched off
         joining = MinhashDedupCluster(buckets, clusters, minhash, save_cluster_id=True)
         execute([joining], tasks=1, workers=1, logs=scratch.folder / "cluster-logs")

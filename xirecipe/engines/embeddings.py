@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from xirecipe.diagnostics import user_error
@@ -18,7 +19,8 @@ from xirecipe.recipe.models import Embedder
 from xirecipe.recipe.selection import Cluster, Embed
 from xirecipe.settings import Settings
 from xirecipe.stage import Outcome, Progress, Work
-from xirecipe.tables import Row, count, read, write
+from xirecipe.tables import Row, count, read, write, write_batches
+from xirecipe.tables import batches as record_batches
 
 Vectors = NDArray[np.float32]
 
@@ -95,22 +97,51 @@ def similarities(pairs: Sequence[tuple[str, str]], config: Similarity) -> list[f
 
 
 def run_cluster(work: Work) -> Outcome:
-    """Adds `cluster`: k-means with rows / rows_per_cluster clusters, the same on every machine for one seed."""
+    """Adds `cluster`: k-means with rows / rows_per_cluster clusters, the same on every machine for one seed.
+
+    The vectors lie in a file while they are clustered; memory holds the pages of it that are being read.
+    """
     config = work.stage.config
     assert isinstance(config, Cluster)
     source = work.inputs["embed"].data
     total = count(source)
-    labels: list[int] = []
     clusters = max(1, round(total / config.rows_per_cluster)) if total else 0
+    labels = np.empty(0, dtype=np.int32)
     if total:
         from sklearn.cluster import MiniBatchKMeans
 
-        vectors = np.array([row["embedding"] for row in read(source, ["embedding"])], dtype=np.float32)
         means = MiniBatchKMeans(n_clusters=clusters, random_state=config.seed, n_init=3, batch_size=4096)
-        labels = [int(label) for label in means.fit_predict(vectors)]
-    rows = ({**row, "cluster": label} for row, label in zip(read(source), labels, strict=True))
-    kept = write(work.output.data, rows, work.stage.columns)
-    return Outcome(total, total, kept, facts={"clusters": len(set(labels))})
+        with _vectors(source, work.output.folder / "vectors", total) as vectors:
+            labels = means.fit_predict(vectors)
+
+    def labelled() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in record_batches(source):
+            own = labels[done : done + batch.num_rows].astype(np.int64)
+            yield batch.append_column("cluster", pa.array(own))
+            done += batch.num_rows
+
+    kept = write_batches(work.output.data, labelled(), work.stage.columns)
+    return Outcome(total, total, kept, facts={"clusters": len(np.unique(labels))})
+
+
+@contextmanager
+def _vectors(source: Path, file: Path, total: int) -> Iterator[Vectors]:
+    """The embeddings of all rows, shape (rows, dimensions), in a file that goes when the block ends."""
+    vectors: Vectors | None = None
+    done = 0
+    for batch in record_batches(source, ["embedding"]):
+        column = batch.column("embedding")
+        part = column.flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+        if vectors is None:
+            vectors = np.memmap(file, dtype=np.float32, mode="w+", shape=(total, part.shape[1]))
+        vectors[done : done + len(part)] = part
+        done += len(part)
+    assert vectors is not None
+    try:
+        yield vectors
+    finally:
+        file.unlink()
 
 
 def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -59,11 +59,14 @@ class Ticks(PipelineStep):
                     file.write(b".")
 
 
-def execute(steps: Sequence[PipelineStep], *, tasks: int, workers: int, logs: Path) -> None:
-    """Run a pipeline over its tasks, in this process or in up to `workers` where there is enough to do for each."""
+def execute(steps: Sequence[PipelineStep], *, tasks: int, workers: int, logs: Path) -> PipelineStats:
+    """Run a pipeline over its tasks, in this process or in up to `workers` where there is enough to do for each.
+
+    Returns what its steps counted, in their order.
+    """
     logger.disable("datatrove")
     useful = max(1, min(workers, tasks // _TASKS_WORTH_A_PROCESS))
-    Executor(list(steps), tasks=tasks, workers=useful, logging_dir=str(logs)).run()
+    return Executor(list(steps), tasks=tasks, workers=useful, logging_dir=str(logs)).run()
 
 
 @contextmanager

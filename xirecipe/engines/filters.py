@@ -25,6 +25,7 @@ from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_in
 
 from xirecipe.engines import language_id
 from xirecipe.engines.explained import Explained, Verdict
+from xirecipe.engines.screens import within_quality, within_repetition, word_counts
 from xirecipe.engines.words import UnicodeWords, Words, folded, words_of
 from xirecipe.recipe.corpus import (
     Filters,
@@ -132,6 +133,8 @@ class GopherQuality(Explained, DatatroveGopherQuality):
         self.folded_stop_words = frozenset(folded(word) for word in config.stop_words)
 
     def verdict(self, document: Document) -> Verdict | None:
+        if within_quality(document.text, self.words, self.config):
+            return self._few_stop_words(document.text)
         reason = _reason(DatatroveGopherQuality.filter(self, document))
         return self._measured(document.text, reason) if reason else self._few_stop_words(document.text)
 
@@ -139,7 +142,7 @@ class GopherQuality(Explained, DatatroveGopherQuality):
         limit = self.config.min_stop_words
         if limit is None or not self.folded_stop_words:
             return None
-        present = self.folded_stop_words.intersection(map(folded, split_into_words(text, self.words)))
+        present = self.folded_stop_words.intersection(map(folded, word_counts(text, self.words)))
         if len(present) >= limit:
             return None
         return Verdict("gopher_quality.min_stop_words", len(present), limit, " ".join(sorted(present)))
@@ -191,10 +194,13 @@ class GopherRepetition(Explained, DatatroveGopherRepetition):
         self.words = words
 
     def verdict(self, document: Document) -> Verdict | None:
+        text = document.text
+        few_lines = "\n" not in text or self.config.max_dup_lines_ratio is None
+        if (few_lines or self._lines_differ(text)) and within_repetition(text, self.words, self.config):
+            return None
         reason = _reason(DatatroveGopherRepetition.filter(self, document))
         if reason is None:
             return None
-        text = document.text
         if reason == "dup_line_frac":
             lines = self._line_splitter.split(text)
             value = find_duplicates(lines)[0] / len(lines)
@@ -209,6 +215,10 @@ class GopherRepetition(Explained, DatatroveGopherRepetition):
                 value = find_all_duplicate(words, limit.words) / len(text)
                 return Verdict("gopher_repetition.dup_ngrams", value, limit.max_chars_ratio, f"{limit.words} words")
         raise AssertionError(f"datatrove's Gopher repetition filter gave an unknown reason: {reason}")
+
+    def _lines_differ(self, text: str) -> bool:
+        lines = self._line_splitter.split(text)
+        return len(set(lines)) == len(lines)
 
 
 class FineWebQuality(Explained, DatatroveFineWeb):

@@ -69,7 +69,7 @@ class Job:
         return self.folder / "engine.log"
 
     def write(self, requests: Iterable[tuple[str, Request]]) -> int:
-        """Write `job.json` and the keyed requests. Returns how many."""
+        """Write the keyed requests, then `job.json`: where it stands, all is written. Returns how many requests."""
         self.folder.mkdir(parents=True, exist_ok=True)
         count = 0
         with self.requests.open("w", encoding="utf-8") as file:
@@ -86,6 +86,10 @@ class Job:
         }
         write_whole(self.folder / "job.json", json.dumps(data, ensure_ascii=False, indent=2) + "\n")
         return count
+
+    @staticmethod
+    def written(folder: Path) -> bool:
+        return (folder / "job.json").exists()
 
     @classmethod
     def read(cls, folder: Path, environment: dict[str, str]) -> Self:

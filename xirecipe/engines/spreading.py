@@ -7,12 +7,14 @@ tasks are Ray tasks, which Ray starts again when their worker dies.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
 from datatrove.pipeline.base import PipelineStep
+from datatrove.utils.stats import PipelineStats
 
 import xirecipe
 from xirecipe.engines import cluster
@@ -87,11 +89,16 @@ def _run_rank(executor: RayExecutor, rank: int) -> None:
     executor._run_for_rank(rank, local_rank=1)
 
 
-def spread(work: Work, scratch: Scratch, steps: Sequence[PipelineStep], *, tasks: int, logs: str = "logs") -> None:
-    """Run a pipeline's tasks where the settings say; `logs` is a name in `scratch`. Raises what a task raises."""
+def spread(
+    work: Work, scratch: Scratch, steps: Sequence[PipelineStep], *, tasks: int, logs: str = "logs"
+) -> PipelineStats:
+    """Run a pipeline's tasks where the settings say; `logs` is a name in `scratch`. Raises what a task raises.
+
+    Returns what the steps counted, in their order.
+    """
     match work.settings.executor:
         case "local":
-            execute(steps, tasks=tasks, workers=work.settings.workers, logs=scratch.folder / logs)
+            return execute(steps, tasks=tasks, workers=work.settings.workers, logs=scratch.folder / logs)
         case "ray":
             RayExecutor(work, steps, tasks=tasks, logs=scratch.at(logs)).run()
         case "slurm":
@@ -104,3 +111,9 @@ def spread(work: Work, scratch: Scratch, steps: Sequence[PipelineStep], *, tasks
             )  # fmt: skip
         case _:
             assert_never(work.settings.executor)
+    stats = PipelineStats()
+    counted = scratch.gathered(logs, "stats")
+    for rank in range(tasks):
+        text = (counted / f"{rank:05d}.json").read_text(encoding="utf-8")
+        stats += PipelineStats.from_json(json.loads(text))
+    return stats

@@ -45,7 +45,7 @@ def run_train(work: Work) -> Outcome:
     _require_extra()
     rating_set = work.inputs.get("rating_set")
     lessons, duplicates = lessons_of(stage, read(rating_set.data) if rating_set else iter(()))
-    tally = Tally()
+    tally = Tally(work)
     for row in duplicates:
         tally.drop(row, DUPLICATE, None, None, "equal to a pair before it")
     job = TrainingJob(
@@ -60,7 +60,7 @@ def run_train(work: Work) -> Outcome:
     facts = _train(work, job, lessons)
     results = job.read_results()
     tally.kept = write(work.output.data, _rows(stage, lessons, results, tally), TRAIN_COLUMNS)
-    tally.write(work, list(TRAIN_COLUMNS))
+    tally.close()
     files = facts.pop("files")
     own = GGUF if GGUF in files else SAFETENSORS
     facts["adapter"] = {

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from itertools import count
 from typing import Any
 
 import aiohttp
 
+from xirecipe.models.pacing import Pace
 from xirecipe.models.replies import Reply, answer_of, error_message, first_token_log_probs, label_log_probs, score_of
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
-from xirecipe.models.retries import TryAgain, retry_after_seconds, retrying
+from xirecipe.models.retries import TryAgain, crowded_seconds, retried, retry_after_seconds
 from xirecipe.recipe.models import Sampling
 from xirecipe.settings import PREFIX, Settings
 
@@ -51,7 +53,9 @@ class ServerClient:
         self.model, self._name, self._chat, self._settings = model, name, prompt_format == "chat", settings
         self._key = settings.model_key(name)
         self._session: aiohttp.ClientSession | None = None
+        self._pace = Pace(settings.requests_in_flight)
         self._replied = False
+        self._last_answer = 0.0
         self._failed_in_a_row = 0
         self._top_tokens = list(TOP_TOKENS)
         self._score_ways = list(SCORE_WAYS)
@@ -137,13 +141,36 @@ class ServerClient:
 
     async def _post(self, path: str, body: dict[str, Any], *, optional: bool = False) -> Reply | Failure:
         """One request with its retries. `optional`: a server may lack this path (404 is then `unsupported`)."""
-        call = retrying(self._settings.request_attempts)
+        whole = {"model": self.model, **body}
         try:
-            return await call(self._attempt, path, {"model": self.model, **body}, optional)
+            return await retried(self._settings.request_attempts, lambda: self._patient_attempt(path, whole, optional))
         except TryAgain as error:
             if error.refused_connection:
                 raise self._unreachable(error.failure.detail) from None
             return error.failure
+
+    async def _patient_attempt(self, path: str, body: dict[str, Any], optional: bool) -> Reply | Failure:
+        """One attempt. Being one too many (429) is none, as long as the server answers others: it is sent again."""
+        loop = asyncio.get_running_loop()
+        self._last_answer = self._last_answer or loop.time()
+        for refusals in count():
+            round = await self._pace.enter()
+            try:
+                reply = await self._attempt(path, body, optional)
+            except TryAgain as error:
+                if not error.too_many:
+                    raise
+                self._pace.refused(round, error.wait_seconds)
+                if loop.time() - self._last_answer > self._settings.request_timeout_seconds:
+                    raise
+            else:
+                self._pace.answered()
+                self._last_answer = loop.time()
+                return reply
+            finally:
+                await self._pace.leave()
+            await asyncio.sleep(crowded_seconds(refusals))
+        raise AssertionError
 
     async def _attempt(self, path: str, body: dict[str, Any], optional: bool) -> Reply | Failure:
         try:
@@ -190,7 +217,7 @@ class ServerClient:
             if seconds > max(60.0, self._settings.request_timeout_seconds):
                 what = f"{self.url} asks to wait {seconds:,.0f} seconds"
                 raise FatalModelError("rate-limited", what, "run again then; answers are kept")
-            raise TryAgain(Failure("server_error", detail), seconds)
+            raise TryAgain(Failure("server_error", detail), seconds, too_many=True)
         if optional and status in (404, 405, 501):
             return Failure("unsupported", detail)
         if status == 408 or status >= 500:

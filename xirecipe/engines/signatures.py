@@ -1,0 +1,127 @@
+"""datatrove's MinHash signatures and equal texts' digests in one pass; the same numbers, in calls that run in C."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from contextlib import ExitStack
+from functools import cache
+from hashlib import blake2b, sha1
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import regex
+from datatrove.data import DocumentsPipeline
+from datatrove.io import get_datafolder
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from datatrove.utils.text import PUNCTUATION_TRANS
+from numpy.typing import NDArray
+
+from xirecipe.engines.words import Words
+
+DIGEST_BYTES = 16
+#: The prime of datatrove's hash family, 2^61 - 1: a remainder by it is a shift and an addition.
+_PRIME_BITS = np.uint64(61)
+_PRIME = np.uint64((1 << 61) - 1)
+#: Shingles whose hashes are made at a time: bounds memory for texts of any length.
+_SHINGLES = 4_096
+
+
+class Digests(PipelineStep):
+    """Lets documents pass and writes what makes two of them equal: `folder/<rank>`, 16 bytes each, in order.
+
+    `folder` may be on any file system that fsspec knows.
+    """
+
+    name = "digests"
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        self.folder = get_datafolder(str(folder))
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        with self.folder.open(f"{rank:06d}", "wb") as file:
+            for document in data:
+                file.write(digest(document.text))
+                yield document
+
+
+def digest(text: str) -> bytes:
+    """Equal for texts that are the same after lower-casing and folding white space."""
+    return blake2b(" ".join(text.lower().split()).encode(), digest_size=DIGEST_BYTES).digest()
+
+
+class Signatures(MinhashDedupSignature):
+    """datatrove's first MinHash stage: the same files, for SHA-1 hashes of 64 bits."""
+
+    def __init__(self, folder: str, config: MinhashConfig, words: Words) -> None:
+        super().__init__(folder, config, language=words)
+        assert (config.hash_config.hash_fc, config.hash_config.precision) == ("sha1", 64)
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> None:
+        per_bucket = self.config.hashes_per_bucket
+        record = np.dtype([("hashes", "<u8", per_bucket), ("document", "<u4")])
+        with ExitStack() as stack:
+            files: list[BinaryIO] = [
+                stack.enter_context(self.output_folder.open(f"bucket_{bucket:03d}/{rank:05d}.minhash.sig", mode="wb"))
+                for bucket in range(self.config.num_buckets)
+            ]
+            # datatrove's order: by hashes, then by document.
+            found = [
+                (number, signature)
+                for number, document in enumerate(data)
+                if (signature := self.signature(document.text)) is not None
+            ]
+            numbers = np.array([number for number, _ in found], dtype=np.uint32)
+            hashes = np.array([signature for _, signature in found], dtype=np.uint64).reshape(
+                len(found), self.config.num_buckets, per_bucket
+            )
+            for bucket, file in enumerate(files):
+                order = np.lexsort((numbers, *hashes[:, bucket, ::-1].T))
+                records = np.empty(len(found), dtype=record)
+                records["hashes"], records["document"] = hashes[order, bucket], numbers[order]
+                file.write(records.tobytes())
+
+    def signature(self, text: str) -> NDArray[np.uint64] | None:
+        """The least hash of a text's shingles under each of the hash functions; None for fewer words than a shingle."""
+        shingles = self.shingles(text)
+        if not shingles.size:
+            return None
+        a, b = self.parameters
+        least = [
+            _remainders(shingles[start : start + _SHINGLES] * a + b).min(axis=0)
+            for start in range(0, len(shingles), _SHINGLES)
+        ]
+        return np.minimum.reduce(least)
+
+    def shingles(self, text: str) -> NDArray[np.uint64]:
+        """datatrove's `get_shingles`: hashed n-grams of the simplified text's words, shape (n-grams, 1)."""
+        split = self.word_tokenizer.word_tokenize(simplified(text))
+        grams = map(" ".join, zip(*(split[start:] for start in range(self.config.n_grams)), strict=False))
+        raw = b"".join([sha1(gram.encode(), usedforsecurity=False).digest()[:8] for gram in grams])
+        return np.frombuffer(raw, dtype="<u8").reshape(-1, 1)
+
+
+def _remainders(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """`values % (2^61 - 1)`."""
+    folded = (values & _PRIME) + (values >> _PRIME_BITS)
+    return np.minimum(folded, folded - _PRIME)  # the difference wraps around where there is nothing to take away
+
+
+_NUMBERS = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")
+
+
+def simplified(text: str) -> str:
+    """datatrove's `simplify_text`: lower case, numbers as 0, no punctuation, single spaces, no non-spacing marks."""
+    text = _NUMBERS.sub("0", text.lower()).translate(PUNCTUATION_TRANS)
+    text = " ".join(text.split())
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFD", text).translate(_marks()).strip()
+
+
+@cache
+def _marks() -> dict[int, None]:
+    return {code: None for code in range(0x300, sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Mn"}
