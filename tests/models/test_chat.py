@@ -15,8 +15,8 @@ CHATML = (
 )
 
 
-def test_the_frame_ends_where_the_assistant_begins() -> None:
-    assert chat_frame(CHATML) == Frame("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
+def test_the_frame_ends_where_the_assistant_begins_and_knows_what_ends_its_turn() -> None:
+    assert chat_frame(CHATML) == Frame("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>")
 
 
 def test_a_template_that_refuses_is_explained() -> None:
