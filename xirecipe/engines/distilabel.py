@@ -19,7 +19,6 @@ from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 from distilabel.models.llms import LLM, AsyncLLM, vLLM
 from distilabel.pipeline import Pipeline, base
@@ -278,8 +277,9 @@ def run(job: Job) -> None:
     with server_of(job), Pipeline(name="xirecipe", cache_dir=job.folder / "distilabel") as pipeline:
         requests = Requests(name="requests", folder=str(job.folder), rows_a_batch=rows, batch_size=rows)
         requests >> Ask(name="ask", llm=_llm(job), input_batch_size=rows, add_raw_output=False, add_raw_input=False)
-        with patch.object(base, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(_LOOK_SECONDS))):
-            pipeline.run(use_cache=False)
+        # This process runs one pipeline and ends: nobody else sees the other clock.
+        vars(base)["time"] = SimpleNamespace(sleep=lambda seconds: time.sleep(_LOOK_SECONDS))
+        pipeline.run(use_cache=False)
 
 
 def _llm(job: Job) -> LLM:
