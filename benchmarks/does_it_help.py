@@ -1,7 +1,7 @@
 """Does the data help? The base model, trained on rows of releases or on translated rows, before answers it never saw.
 
     pip install -e ".[train]"
-    python benchmarks/does_it_help.py store/releases/x-instruction-{fin,hin,ind,swh,tur,vie}-*-sample [--rows 40] [--epochs 2]
+    python benchmarks/does_it_help.py store/releases/x-instruction-{fin,hin,ind,swh,tur,vie}-*-sample
 
 Two trainings of the packaged Gemma 3 270M, alike in everything but the rows: `x-instruction` learns rows of the
 releases (a model's English instruction, a natural text), `translated` learns recipes/sample/parallel (an English
