@@ -65,6 +65,21 @@ def test_looking_whether_a_stage_is_done_brings_no_rows(elsewhere: str, tmp_path
     assert [p.name for p in (tmp_path / "b").rglob("*") if p.is_file()] == ["manifest.json"]
 
 
+def test_an_adapter_that_one_machine_trained_is_found_on_another(elsewhere: str, tmp_path: Path) -> None:
+    one = machine(elsewhere, tmp_path / "a")
+    with one.locked():
+        trained = one.artifact("train", "a" * 64)
+        trained.forget()
+        one.start(trained)
+        (trained.adapter / "templates").mkdir(parents=True)
+        (trained.adapter / "adapter.gguf").write_bytes(b"weights")
+        (trained.adapter / "templates" / "chat.jinja").write_text("{{ text }}")
+        trained.write_manifest(replace(MANIFEST, stage="train"))
+    there = machine(elsewhere, tmp_path / "b").artifact("train", "a" * 64)
+    assert (there.adapter / "adapter.gguf").read_bytes() == b"weights"
+    assert (there.adapter / "templates" / "chat.jinja").read_text() == "{{ text }}"
+
+
 def test_rows_are_there_before_the_manifest(elsewhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(self: Remote, path: str, data: bytes) -> None:
         if path.endswith("manifest.json"):

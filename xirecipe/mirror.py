@@ -29,7 +29,7 @@ from xirecipe.remote import Remote
 #: Answers of this many seconds go into one segment of a completion log.
 PUSH_SECONDS = 10.0
 MANIFEST = "manifest.json"
-PARTS = ("data", "dropped", "failed")
+PARTS = ("data", "dropped", "failed", "adapter")
 COMPLETIONS = "completions"
 
 
@@ -106,7 +106,7 @@ class Mirror:
         self._writing()
         self.remote.remove(artifact)
         folder = self.root / artifact
-        files = [path for part in PARTS for path in sorted((folder / part).glob("*")) if path.is_file()]
+        files = [path for part in PARTS for path in sorted((folder / part).rglob("*")) if path.is_file()]
         self.remote.upload(files, [path.relative_to(self.root).as_posix() for path in files])
         self._writing()
         self.remote.write(f"{artifact}/{MANIFEST}", manifest.encode())

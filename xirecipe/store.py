@@ -107,7 +107,7 @@ class Artifact:
     @property
     def adapter(self) -> Path:
         """Of a train stage: the trained adapter, as a PEFT folder."""
-        return self.folder / "adapter"
+        return self._part("adapter")
 
     @property
     def manifest_path(self) -> Path:
