@@ -13,6 +13,7 @@ import pytest
 
 from tests.models.fake_server import FakeServer, Fault
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
+from xirecipe.models.retries import crowded_seconds
 from xirecipe.models.server import ServerClient
 from xirecipe.recipe.models import Sampling
 from xirecipe.settings import Settings
@@ -196,6 +197,10 @@ def test_requests_in_flight_fall_to_what_the_server_takes_and_stay_near_it(fake_
     later = sum(place > len(fake_server.calls) // 2 for place in refused)
     assert 0 < later < 0.15 * len(fake_server.calls) / 2
     assert len(fake_server.calls) < 1.4 * len(outcomes)
+
+
+def test_a_request_refused_a_thousand_times_still_waits_seconds() -> None:
+    assert 2.5 <= crowded_seconds(2_000) <= 5.0
 
 
 def test_all_requests_wait_when_one_is_told_to(fake_server: FakeServer) -> None:

@@ -65,7 +65,7 @@ def retry_after_seconds(header: str) -> float:
 
 def crowded_seconds(refusals: int) -> float:
     """How long to stand back after a refusal for being one too many, at random so that not all come back at once."""
-    return min(0.05 * 2.0**refusals, 5.0) * random.uniform(0.5, 1.0)
+    return min(0.05 * 2.0 ** min(refusals, 10), 5.0) * random.uniform(0.5, 1.0)
 
 
 def _wait(state: RetryCallState) -> float:
