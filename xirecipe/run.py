@@ -109,6 +109,8 @@ def _make(
             **asdict(outcome),
         )
         artifact.write_manifest(manifest)
+        # A training's, needed until its manifest stands: a kill before that costs its last steps at most.
+        shutil.rmtree(store.checkpoints(stage.fingerprint), ignore_errors=True)
     return manifest
 
 

@@ -72,7 +72,6 @@ def run_train(work: Work) -> Outcome:
     facts["model_license"] = stage.model.license
     facts |= _before_and_after(stage, lessons, results)
     shutil.rmtree(job.folder)
-    shutil.rmtree(job.checkpoints, ignore_errors=True)
     rows_in = len(lessons) + len(duplicates)
     return tally.outcome(rows_in, rows_in, facts)
 
