@@ -64,3 +64,9 @@ def test_of_many_that_come_at_once_one_gets_it(elsewhere: str) -> None:
 
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(take, range(8))).count(True) == 1
+
+
+def test_a_file_that_is_no_lease_is_no_lease(elsewhere: str) -> None:
+    Remote(elsewhere).write("leases/.DS_Store", b"from somebody's sync")
+    with lease.held(Remote(elsewhere), "m1"):
+        pass

@@ -113,7 +113,9 @@ def _in_use(remote: Remote, holder: dict[str, object]) -> UserError:
 
 
 def _numbers(remote: Remote) -> list[int]:
-    return [int(name.removesuffix(".json")) for name in remote.names(FOLDER)]
+    # Whoever syncs or lists a bucket may leave other files there.
+    stems = (name.removesuffix(".json") for name in remote.names(FOLDER))
+    return [int(stem) for stem in stems if stem.isdecimal()]
 
 
 def _path(number: int) -> str:
