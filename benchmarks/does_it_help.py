@@ -6,7 +6,7 @@
 Two trainings of the packaged Gemma 3 270M, alike in everything but the rows: `x-instruction` learns rows of the
 releases (a model's English instruction, a natural text), `translated` learns recipes/sample/parallel (an English
 instruction, its answer translated from English), as many rows of each language. Measured is how probable both find the
-answers of recipes/sample/*.seed.jsonl, written by people for their instructions: nats per token, over pairs, with the
+answers of recipes/sample/*.seed.jsonl, written for their instructions: nats per token, over pairs, with the
 95 % bootstrap of the difference to the untrained model. Lower is better.
 """
 

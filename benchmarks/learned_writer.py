@@ -1,4 +1,4 @@
-"""What a writer learnt: instructions for texts that it never saw, against those that people wrote for them.
+"""What a writer learnt: instructions for texts that it never saw, against those that were written for them.
 
     python benchmarks/learned_writer.py [--adapter FILE] [--languages swh_Latn,hin_Deva] [--json FILE]
 
@@ -6,8 +6,8 @@ The held-out pairs are recipes/sample/*.seed.jsonl. `few-shot` is the packaged b
 recipes/seeds of the same language in its prompt; `fine-tuned` is the same model with the adapter that learnt from
 recipes/seeds, and no pair in its prompt. One draw each at temperature 0.3. Columns:
 
-    nats/token   log-probability of the human instruction, per token; nearer to 0 is better
-    chrF         of the drawn instruction to the human one (Popović 2015, sacrebleu's defaults)
+    nats/token   log-probability of the written instruction, per token; nearer to 0 is better
+    chrF         of the drawn instruction to the written one (Popović 2015, sacrebleu's defaults)
     cosine       of their packaged embeddings
     copied       share that repeats an instruction of recipes/seeds of the language (Jaccard of words above 0.8)
     usable       share that passes the guards of a recipe: English, 3 to 80 words, no leaked run of the text, ...
