@@ -1,7 +1,7 @@
 """Every comparison in one go: `python -m benchmarks [--quick] [--without data_juicer ...] [--write BENCHMARKS.md]`.
 
 Needs Linux, the development install, and a package index for the first run, which makes the peers' environments. On two
-quiet cores about 15 minutes, with `--quick` 3; run it on a quiet machine: only ratios of one run mean something.
+quiet cores 15 minutes by estimate, with `--quick` 3; run it on a quiet machine: only ratios of one run mean something.
 `--write` puts the table between the marks in that file.
 """
 
