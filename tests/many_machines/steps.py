@@ -24,6 +24,7 @@ class Slow(PipelineStep):
             file.write(f"{os.getpid()}\n")
         first = len((self.folder / f"{rank}.pids").read_text().split()) == 1
         time.sleep(8 if first and rank == 1 else 0.2)
+        self.stat_update("documents")
         yield Document(f"text {rank}", str(rank))
 
 

@@ -123,13 +123,15 @@ srun  -l -n 1 launch_pickled_pipeline {folder}/logs/executor.pik
     )
 
 
-def test_the_command_waits_until_every_task_of_the_job_is_done(
-    cluster: Path, work: Callable[..., Work], tmp_path: Path
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_the_command_waits_until_every_task_of_the_job_is_done_and_knows_what_they_counted(
+    cluster: Path, work: Callable[..., Work], tmp_path: Path, tasks: int
 ) -> None:
     (cluster / "runs").touch()
     given = work()
-    spread(given, Scratch(given), [Slow(tmp_path)], tasks=3)
-    assert [len((tmp_path / f"{rank}.pids").read_text().split()) for rank in range(3)] == [1, 1, 1]
+    counted = spread(given, Scratch(given), [Slow(tmp_path)], tasks=tasks)
+    assert [len((tmp_path / f"{rank}.pids").read_text().split()) for rank in range(tasks)] == [1] * tasks
+    assert counted.stats[0]["documents"].total == tasks
 
 
 def test_tasks_that_failed_are_told_with_their_reason_and_only_they_are_submitted_again(

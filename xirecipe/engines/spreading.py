@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import assert_never
 
 from datatrove.pipeline.base import PipelineStep
-from datatrove.utils.stats import PipelineStats
+from datatrove.utils.stats import MetricStatsDict, PipelineStats
 
 import xirecipe
 from xirecipe.engines import cluster
@@ -114,6 +114,13 @@ def spread(
     stats = PipelineStats()
     counted = scratch.gathered(logs, "stats")
     for rank in range(tasks):
-        text = (counted / f"{rank:05d}.json").read_text(encoding="utf-8")
-        stats += PipelineStats.from_json(json.loads(text))
+        stats += _counted((counted / f"{rank:05d}.json").read_text(encoding="utf-8"))
+    return stats
+
+
+def _counted(text: str) -> PipelineStats:
+    stats = PipelineStats.from_json(json.loads(text))
+    for step in stats.stats:
+        # `from_json` leaves plain numbers where MetricStats belong, until the stats of two tasks are added.
+        step.stats = MetricStatsDict.from_dict(step.stats)
     return stats
