@@ -40,10 +40,11 @@ def finish(recipe: Path, rows: int, store_folder: Path) -> None:
     """Lay down finished artifacts of so many rows for every stage of a recipe, as a run would have left them."""
     import pyarrow as pa
 
+    from xirecipe.artifact import Manifest
     from xirecipe.compile import compile_recipe
-    from xirecipe.stage import Outcome
-    from xirecipe.store import Manifest, Store
+    from xirecipe.store import Store
     from xirecipe.tables import schema, write_batches
+    from xirecipe.work import Outcome
 
     store = Store(store_folder)
     ids = pa.array([f"document-{number}" for number in range(rows)])

@@ -25,14 +25,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xirecipe.artifact import Artifact
 from xirecipe.columns import columns_after
 from xirecipe.engines.arrow import run_select
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.selection import Select
 from xirecipe.settings import Settings
-from xirecipe.stage import Stage, Work
-from xirecipe.store import Artifact, Store
+from xirecipe.stage import Stage
+from xirecipe.store import Store
 from xirecipe.tables import schema
+from xirecipe.work import Work
 
 DIMENSIONS, CLUSTERS, CHARS, PART = 384, 1_000, 1_500, 10_000
 LANGUAGE = Language(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from xirecipe.artifact import Artifact
 from xirecipe.columns import StageKind
 from xirecipe.load import load_language
 from xirecipe.run import run_stage
 from xirecipe.settings import Settings
-from xirecipe.stage import Config, Outcome, Stage, Work
-from xirecipe.store import Artifact, Store
+from xirecipe.stage import Config, Stage
+from xirecipe.store import Store
+from xirecipe.work import Outcome, Work
 
 LANGUAGES = Path(__file__).parents[1] / "recipes" / "languages"
 

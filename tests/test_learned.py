@@ -9,11 +9,12 @@ import pytest
 
 from tests.builders import SEED, Folder, recipe_folder, xirecipe
 from tests.test_lessons import WEIGHTS, changes_of, plan, training, with_learn
+from xirecipe.artifact import Manifest
 from xirecipe.costs import cost_plan
 from xirecipe.learned import GGUF, SAFETENSORS, model_of
 from xirecipe.plan import Plan
 from xirecipe.recipe.models import Adapter, EmbeddedModel, VllmModel
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 FACTS = {"adapter": {"files": {GGUF: "a" * 64, SAFETENSORS: "b" * 64}, "license": "gemma"}, "steps": 10}
 VLLM = {"engine": "vllm", "model": "a/b", "revision": "c" * 40, "license": "apache-2.0"}

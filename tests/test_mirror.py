@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from tests.test_store import MANIFEST as UNDATED
+from xirecipe.artifact import Artifact, Manifest
 from xirecipe.diagnostics import UserError, user_error
 from xirecipe.mirror import Mirror
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer
 from xirecipe.remote import Remote
 from xirecipe.settings import from_environment
-from xirecipe.store import Artifact, Manifest, Store
+from xirecipe.store import Store
 
 MANIFEST = replace(UNDATED, finished="2026-11-21T10:00:00+00:00")
 IDENTITY: dict[str, Any] = {"model": "tiny"}

@@ -7,9 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xirecipe.pairs import Exemplar, Pair, Rated
 from xirecipe.rating import examples, rating_rows
 from xirecipe.recipe.generation import RatingSet, Rubric
-from xirecipe.stage import Exemplar, Pair, Rated
 
 PAIRS = [
     Pair(f"p{i}", f"Write about topic {i}.", f"Mada {i} ni ndefu. Sentensi ya pili. Sentensi ya tatu. Mwisho {i}.")

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from xirecipe.diagnostics import UserError
+from xirecipe.pairs import Pair
 from xirecipe.recipe.generation import Exemplars
 from xirecipe.seed import choose, read_pairs
-from xirecipe.stage import Pair
 
 PAIRS = [Pair(str(i), f"instruction {i}", f"response {i}") for i in range(10)]
 

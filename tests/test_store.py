@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import in_python
+from xirecipe.artifact import Artifact, Manifest
 from xirecipe.diagnostics import UserError, render_text
-from xirecipe.store import Artifact, Manifest, Store, explained, write_whole
+from xirecipe.disk import explained, write_whole
+from xirecipe.store import Store
 
 MANIFEST = Manifest("dedup", "f" * 64, {"stage": "dedup"}, rows_in=5, asked=5, kept=3, dropped={"dedup.exact": 2})
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from xirecipe.diagnostics import Sources, UserError, user_error
+from xirecipe.disk import write_whole
 from xirecipe.fingerprint import digest, file_digest
 from xirecipe.lint import lint
 from xirecipe.lint_mixing import lint_mixing
 from xirecipe.load import Loaded, inside, load, with_origin
 from xirecipe.mixing import named_languages
+from xirecipe.pairs import Pair, Taught
 from xirecipe.plan import MixPlan, Plan
 from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.generation import Seed
@@ -25,8 +27,7 @@ from xirecipe.recipe.models import Model, ServerModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import source_files
-from xirecipe.stage import Pair, Stage, Taught
-from xirecipe.store import write_whole
+from xirecipe.stage import Stage
 
 #: What is said of a file that cannot be hashed, by its role.
 _UNREADABLE = {"source": "unreadable-corpus", "evaluation": "unreadable-evaluation", "version": "unreadable-dataset"}

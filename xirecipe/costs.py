@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xirecipe import tables
+from xirecipe.artifact import Manifest
 from xirecipe.diagnostics import UserError
 from xirecipe.learned import model_of
 from xirecipe.models.completions import CompletionLog
@@ -27,7 +28,7 @@ from xirecipe.recipe.models import Model, Rates
 from xirecipe.seed import CHARS_PER_TOKEN
 from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 
 @dataclass(frozen=True)

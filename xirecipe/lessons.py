@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from xirecipe.fingerprint import digest
+from xirecipe.pairs import Taught
 from xirecipe.questions import generate_requests, judge_requests
 from xirecipe.rating import blank, examples, labels_of_levels
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.learning import WriterFineTune
 from xirecipe.sentences import cut_at_sentence
-from xirecipe.stage import Stage, Taught
+from xirecipe.stage import Stage
 from xirecipe.tables import Row
 
 #: Why a pair is not learnt from: another one is equal to it, word for word.

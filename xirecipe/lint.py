@@ -10,6 +10,7 @@ from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean, shortened
 from xirecipe.evaluation_prompts import broken_prompts
 from xirecipe.licences import conflicts
 from xirecipe.load import Loaded, inside, shown_name
+from xirecipe.pairs import Pair
 from xirecipe.pins import pins
 from xirecipe.recipe.corpus import FileSource, Source
 from xirecipe.recipe.generation import Exemplars, Seed
@@ -18,7 +19,6 @@ from xirecipe.recipe.models import EmbeddedModel, ServerModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import choose, read_pairs
 from xirecipe.source_files import may_be_listed, source_files
-from xirecipe.stage import Pair
 from xirecipe.yaml import Path_
 
 Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]

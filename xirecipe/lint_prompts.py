@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from xirecipe.columns import ColumnType, columns_before
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, shortened
 from xirecipe.load import Loaded, inside
+from xirecipe.pairs import Exemplar, Rated
 from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.recipe import Recipe
-from xirecipe.stage import Exemplar, Rated
 from xirecipe.yaml import Path_
 
 

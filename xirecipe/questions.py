@@ -8,11 +8,12 @@ from typing import Any
 
 from xirecipe.diagnostics import user_error
 from xirecipe.models.requests import Request
+from xirecipe.pairs import Exemplar, Rated
 from xirecipe.prompts import TemplateError, render
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.mixing import Translate
 from xirecipe.sentences import cut_at_sentence
-from xirecipe.stage import Exemplar, Rated, Stage
+from xirecipe.stage import Stage
 from xirecipe.tables import Row
 
 

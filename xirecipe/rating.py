@@ -6,9 +6,10 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from xirecipe.pairs import Exemplar, Pair, Rated
 from xirecipe.recipe.generation import RatingSet, Rubric
 from xirecipe.sentences import cut_at_sentence
-from xirecipe.stage import Exemplar, Pair, Rated, Stage
+from xirecipe.stage import Stage
 from xirecipe.tables import Row
 
 #: Best first.

@@ -11,13 +11,16 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from xirecipe import __version__
+from xirecipe.artifact import Artifact, Manifest
 from xirecipe.columns import StageKind
 from xirecipe.diagnostics import did_you_mean, user_error
+from xirecipe.disk import explained
 from xirecipe.plan import AnyPlan
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.stage import Outcome, Progress, Stage, Work
-from xirecipe.store import Artifact, Manifest, Store, explained
+from xirecipe.stage import Stage
+from xirecipe.store import Store
+from xirecipe.work import Outcome, Progress, Work
 
 #: Packages whose versions stand in every manifest: the engines.
 RECORDED_PACKAGES = (

@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean
+from xirecipe.pairs import Pair
 from xirecipe.recipe.generation import Exemplars
-from xirecipe.stage import Pair
 
 #: Characters a token stands for where nothing was measured: between English (4) and Indic scripts (2) in
 #: multilingual vocabularies. An order of magnitude.
 CHARS_PER_TOKEN = 3.0
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def read_pairs(path: Path, shown: str) -> list[Pair]:
@@ -61,7 +63,7 @@ def _text(row: dict[str, object], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
         raise _BrokenPair(f"a seed pair without `{key}`")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if _HALF_PAIR.search(value):
         raise _BrokenPair(f"`{key}` has half of a surrogate pair, which is not text")
     return value
 

@@ -1,8 +1,8 @@
-"""A stage of a plan: what it is to do, what its rows hang on, and what its engine hands back."""
+"""A stage of a plan: what it is to do, and what its rows hang on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from xirecipe.columns import (
     mix_columns_after,
 )
 from xirecipe.fingerprint import digest
+from xirecipe.pairs import Pair, Taught
 from xirecipe.recipe.corpus import Corpus, Dedup, Polish
 from xirecipe.recipe.decontamination import Decontaminate
 from xirecipe.recipe.generation import Exemplars, Generate, Judge, RatingSet, Refine
@@ -28,9 +29,6 @@ from xirecipe.recipe.learning import JudgeFineTune, WriterFineTune
 from xirecipe.recipe.mixing import AnswerIn, Dataset, Mix, Translate
 from xirecipe.recipe.models import Model
 from xirecipe.recipe.selection import Cluster, Embed, Messages, Select, Split
-from xirecipe.settings import Settings
-from xirecipe.spending import Spending
-from xirecipe.store import Artifact, Store
 
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
@@ -60,42 +58,6 @@ Config = (
     | Translate
     | Mix
 )
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A seed pair: a human-written English instruction and its response in the target language."""
-
-    id: str
-    instruction: str
-    response: str
-
-
-@dataclass(frozen=True)
-class Taught:
-    """A seed pair that a model is to learn from: of which seed, and in which language."""
-
-    seed: str
-    """A name under `learn.seeds`, or `seed` for the recipe's own."""
-    language: str
-    pair: Pair
-
-
-@dataclass(frozen=True)
-class Exemplar:
-    """A seed pair as a prompt sees it. Without its id: what a prompt can read is what is hashed."""
-
-    instruction: str
-    response: str
-
-
-@dataclass(frozen=True)
-class Rated:
-    """A pair with its level, as the evaluator's prompt sees it."""
-
-    instruction: str
-    text: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -299,46 +261,3 @@ _NO_IDENTITY: dict[type[BaseModel], Any] = {
 def _identity(section: BaseModel) -> Any:
     """A section without its defaults and without what cannot change rows."""
     return section.model_dump(mode="json", exclude_defaults=True, exclude=_NO_IDENTITY.get(type(section)))
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is: `done` of `total` units (documents, answers); total is None where unknown."""
-
-    done: int
-    total: int | None
-    unit: str
-
-
-@dataclass(frozen=True)
-class Work:
-    """What an engine gets: the stage, where its input lies, and where to write.
-
-    The engine writes `output.data/*.parquet`, `output.dropped/*.parquet`, `output.failed/*.parquet` in the columns of
-    `xirecipe.columns`, and returns an Outcome; the runner checks it and writes the manifest.
-    """
-
-    stage: Stage
-    inputs: dict[str, Artifact]
-    """By the inputs' slots."""
-    output: Artifact
-    store: Store
-    settings: Settings
-    report: Callable[[Progress], None]
-    budget: Spending | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Counts of a finished stage, in the manifest's terms."""
-
-    rows_in: int
-    asked: int
-    kept: int
-    dropped: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, int] = field(default_factory=dict)
-    calls: int = 0
-    reused: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.table import Table
 
-    from xirecipe.stage import Progress, Stage
-    from xirecipe.store import Manifest
+    from xirecipe.artifact import Manifest
+    from xirecipe.stage import Stage
+    from xirecipe.work import Progress
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -11,10 +11,11 @@ import pytest
 from tests.builders import xirecipe
 from tests.reviewing.repositories import Repository, repository
 from xirecipe import tables
+from xirecipe.artifact import Manifest
 from xirecipe.columns import columns_after
 from xirecipe.compile import compile_recipe
 from xirecipe.settings import from_environment
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ import pytest
 
 from tests.builders import Folder, Ran, recipe_folder, xirecipe
 from xirecipe import tables
+from xirecipe.artifact import Manifest
 from xirecipe.columns import CORE, columns_after
 from xirecipe.compile import compile_recipe
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer
 from xirecipe.questions import generate_requests
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 
 @pytest.fixture

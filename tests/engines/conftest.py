@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from xirecipe import tables
+from xirecipe.artifact import Artifact
 from xirecipe.columns import columns_after
 from xirecipe.engines.datatrove import run_corpus, run_dedup
 from xirecipe.recipe.corpus import Corpus, Dedup
 from xirecipe.recipe.language import Language
 from xirecipe.settings import Settings
-from xirecipe.stage import Outcome, Progress, Stage, Work
-from xirecipe.store import Artifact, Store
+from xirecipe.stage import Stage
+from xirecipe.store import Store
+from xirecipe.work import Outcome, Progress, Work
 
 SWAHILI = Language(
     code="swh_Latn", name="Swahili", native_name="Kiswahili", hub_code="sw", lid_labels=("sw",), sources=("tests",)

@@ -11,14 +11,16 @@ import pytest
 
 from tests.engines.conftest import SWAHILI
 from xirecipe import tables
+from xirecipe.artifact import Artifact
 from xirecipe.columns import columns_after
 from xirecipe.engines import arranging
 from xirecipe.engines.arrow import run_select
 from xirecipe.recipe.selection import Select
 from xirecipe.selecting import select_rows
 from xirecipe.settings import Settings
-from xirecipe.stage import Outcome, Stage, Work
-from xirecipe.store import Artifact, Store
+from xirecipe.stage import Stage
+from xirecipe.store import Store
+from xirecipe.work import Outcome, Work
 
 
 def candidates(count: int) -> list[tables.Row]:

@@ -24,8 +24,8 @@ from xirecipe.recipe.models import EmbeddedModel, Model, Rates, Sampling, Server
 from xirecipe.recipe.selection import Budget
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.stage import Progress
 from xirecipe.store import Store
+from xirecipe.work import Progress
 
 MODEL = ServerModel(engine="server", model="fake", revision="1", license="cc0-1.0")
 KEY = "sk-very-secret"

@@ -12,8 +12,9 @@ from xirecipe import tables
 from xirecipe.engines.embeddings import run_cluster
 from xirecipe.recipe.selection import Cluster
 from xirecipe.settings import Settings
-from xirecipe.stage import Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.store import Store
+from xirecipe.work import Work
 
 pytestmark = pytest.mark.engine
 

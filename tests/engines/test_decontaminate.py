@@ -18,6 +18,7 @@ import pytest
 from tests.builders import recipe_folder, xirecipe
 from tests.models.fake_server import FakeServer, prompt_of, written
 from xirecipe import tables
+from xirecipe.artifact import Artifact
 from xirecipe.columns import columns_after
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError
@@ -26,8 +27,9 @@ from xirecipe.recipe.decontamination import Decontaminate
 from xirecipe.recipe.language import Language
 from xirecipe.run import run_plan
 from xirecipe.settings import Settings
-from xirecipe.stage import Outcome, Stage, Work
-from xirecipe.store import Artifact, Store
+from xirecipe.stage import Stage
+from xirecipe.store import Store
+from xirecipe.work import Outcome, Work
 
 pytestmark = pytest.mark.engine
 

@@ -10,7 +10,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from xirecipe.engines.executor import EngineFailure, Ticks, execute, watched
-from xirecipe.stage import Progress
+from xirecipe.work import Progress
 
 pytestmark = pytest.mark.engine
 

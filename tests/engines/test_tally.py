@@ -14,8 +14,9 @@ from xirecipe.engines.tally import Tally
 from xirecipe.recipe.generation import Refine
 from xirecipe.recipe.selection import Select
 from xirecipe.settings import Settings
-from xirecipe.stage import Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.store import Store
+from xirecipe.work import Work
 
 
 def test_dropped_and_failed_rows_lie_on_disk_before_the_stage_ends(

@@ -16,6 +16,7 @@ import pytest
 
 from tests.builders import REPOSITORY, Folder, recipe_folder
 from tests.engines.tiny_models import REVISION, in_hub_cache, random_model, write_gguf
+from xirecipe.artifact import Artifact, Manifest
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError
 from xirecipe.fingerprint import file_digest
@@ -27,7 +28,7 @@ from xirecipe.recipe import models as recipe_models
 from xirecipe.run import run_plan
 from xirecipe.settings import from_environment
 from xirecipe.stage import Stage
-from xirecipe.store import Artifact, Manifest, Store
+from xirecipe.store import Store
 from xirecipe.tables import read
 
 pytestmark = pytest.mark.train

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from xirecipe.artifact import Manifest
 from xirecipe.columns import CORE, STAGES, StageKind, columns_after
+from xirecipe.pairs import Pair
 from xirecipe.plan import Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
-from xirecipe.stage import Pair, Stage
-from xirecipe.store import Manifest, Store
+from xirecipe.stage import Stage
+from xirecipe.store import Store
 from xirecipe.tables import Row, write
 
 LANGUAGES: dict[str, dict[str, Any]] = {

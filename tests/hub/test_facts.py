@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml as pyyaml
 
+from xirecipe.artifact import Manifest
 from xirecipe.hub.facts import collect
 from xirecipe.hub.limits import derived_limits
 from xirecipe.hub.measure import spread
@@ -13,7 +14,6 @@ from xirecipe.hub.provenance import resolved_yaml
 from xirecipe.recipe.generation import RatingSet
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.stage import Stage
-from xirecipe.store import Manifest
 from xirecipe.yaml import parse
 
 from .conftest import Run

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from xirecipe.artifact import Manifest
 from xirecipe.columns import StageKind
 from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
-from xirecipe.store import Manifest
 
 MEASURED = {"learned_from": 60, "held_out": 40, "accuracy": 0.5, "auc": 0.9, "calibration_error": 0.1}
 

@@ -28,8 +28,9 @@ from xirecipe.recipe.selection import Budget
 from xirecipe.remote import Remote
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.stage import Progress, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.store import Store
+from xirecipe.work import Progress, Work
 
 pytestmark = pytest.mark.ray
 

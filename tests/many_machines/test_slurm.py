@@ -21,8 +21,9 @@ from xirecipe.engines import slurm
 from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.recipe.corpus import Corpus
 from xirecipe.settings import Settings, Slurm, from_environment
-from xirecipe.stage import Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.store import Store
+from xirecipe.work import Work
 
 pytestmark = pytest.mark.engine
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from tests.builders import REPOSITORY, Folder, changed
 from xirecipe import tables
+from xirecipe.artifact import Manifest
 from xirecipe.compile import compile_recipe
 from xirecipe.plan import MixPlan
 from xirecipe.run import StageDone, run_plan
 from xirecipe.settings import Settings
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 from xirecipe.tables import Row
 
 RECIPES = REPOSITORY / "recipes"

@@ -23,8 +23,8 @@ from xirecipe.models.server import ServerClient
 from xirecipe.models.vllm import command, free_port, require_vllm, served
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
-from xirecipe.stage import Progress
 from xirecipe.store import Store
+from xirecipe.work import Progress
 
 STAND_IN = """
 import argparse, asyncio, os, sys

@@ -16,10 +16,11 @@ import pytest
 
 from tests.builders import LANGUAGE, recipe_folder
 from tests.report.instructions import LABELLED
+from xirecipe.artifact import Manifest
 from xirecipe.compile import compile_recipe
 from xirecipe.plan import Plan
 from xirecipe.stage import Stage
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 from xirecipe.tables import Row
 
 URDU = {

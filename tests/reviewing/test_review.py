@@ -10,11 +10,12 @@ import pytest
 from tests.builders import RECIPE, REPOSITORY, SEED, TEXTS, changed, xirecipe
 from tests.reviewing.repositories import Repository
 from xirecipe import tables
+from xirecipe.artifact import Manifest
 from xirecipe.columns import CORE, columns_after
 from xirecipe.compile import compile_recipe
 from xirecipe.reviewing.bumps import Least, version_notes
 from xirecipe.settings import from_environment
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 
 def rows(*more: str) -> list[dict[str, str]]:

@@ -8,12 +8,12 @@ from typing import Any
 from xirecipe.commands.evaluation import Made, Session, make_once, shown_files
 from xirecipe.compile import placed
 from xirecipe.diagnostics import user_error
+from xirecipe.disk import explained
 from xirecipe.engines.evaluating import Judge, choose_options
 from xirecipe.evaluating import consistency, items
 from xirecipe.evaluating.files import Table
 from xirecipe.evaluating.results import Evaluation, Results
 from xirecipe.load import shown_name
-from xirecipe.store import explained
 
 
 def evaluate_consistency(session: Session, a: Table, *, retry_failed: bool) -> Made:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xirecipe import settings as settings_module
+from xirecipe.artifact import Manifest
 from xirecipe.diagnostics import shortened
 from xirecipe.fingerprint import DEFAULT
 from xirecipe.hub.diffing import compare
@@ -25,7 +26,7 @@ from xirecipe.reviewing.changes import (
 from xirecipe.reviewing.comment import dotted
 from xirecipe.reviewing.rowsets import RowExample, RowsDiff, compare_rows
 from xirecipe.reviewing.sides import Side, open_side
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 from xirecipe.terminal import console, table
 
 #: Characters of a value, and of a row's text, that are shown.

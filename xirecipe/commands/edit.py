@@ -10,13 +10,13 @@ from pathlib import Path
 
 from xirecipe import yaml
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, render_text, user_error
+from xirecipe.disk import explained, write_whole
 from xirecipe.editing import skeletons
 from xirecipe.editing.layout import formatted
 from xirecipe.editing.order import LANGUAGE_FILE, RECIPE_FILE, Schema
 from xirecipe.editing.scalars import replaced, top_scalar
 from xirecipe.hub.versions import Bump, Version
 from xirecipe.load import inside, shown_name
-from xirecipe.store import explained, write_whole
 
 #: The base that a new recipe has when none is named.
 DEFAULT_BASE = "bases/x_instruction.yaml"

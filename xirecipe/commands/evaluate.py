@@ -15,6 +15,7 @@ from xirecipe.commands.evaluated import print_summary
 from xirecipe.commands.evaluation import Made, Session, make_once, open_recipe, shown_files
 from xirecipe.compile import placed
 from xirecipe.diagnostics import did_you_mean, user_error
+from xirecipe.disk import explained
 from xirecipe.engines.evaluating import Judge, judge_pairs, rate_answers
 from xirecipe.evaluating import aspects, pairwise
 from xirecipe.evaluating.answers import Answered, align, read_answers, unique
@@ -24,7 +25,6 @@ from xirecipe.evaluating.prompt_sets import PromptSets, read_prompt_set
 from xirecipe.evaluating.results import Evaluation, Results, check_target, copy
 from xirecipe.load import inside, load_language, shown_name
 from xirecipe.recipe.models import Model
-from xirecipe.store import explained
 from xirecipe.terminal import console
 
 Metric = Literal["pairwise", "aspects", "consistency"]

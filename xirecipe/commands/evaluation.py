@@ -12,6 +12,7 @@ from typing import Any
 
 from xirecipe import settings as settings_module
 from xirecipe.compile import BrokenRecipe, check
+from xirecipe.disk import explained
 from xirecipe.engines.evaluating import Judge
 from xirecipe.evaluating.files import Table
 from xirecipe.evaluating.results import Evaluation, Results
@@ -22,9 +23,9 @@ from xirecipe.recipe.models import Model
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.stage import Progress
-from xirecipe.store import Store, explained
+from xirecipe.store import Store
 from xirecipe.terminal import console
+from xirecipe.work import Progress
 
 #: A result: where it lies, its summary, and whether it was made now.
 Made = tuple[Evaluation, dict[str, Any], bool]

@@ -10,10 +10,10 @@ from xirecipe.commands.check import checked_files
 from xirecipe.commands.common import said
 from xirecipe.compile import BrokenRecipe
 from xirecipe.diagnostics import Diagnostic, Span, UserError
+from xirecipe.disk import explained, write_whole
 from xirecipe.editing.scalars import replaced_at
 from xirecipe.load import Loaded, load, shown_name
 from xirecipe.pins import Pin, pins
-from xirecipe.store import explained, write_whole
 
 Found = dict[Span, Pin]
 

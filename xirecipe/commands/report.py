@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xirecipe.commands.common import command_line, open_session
+from xirecipe.disk import explained, write_whole
 from xirecipe.plan import Plan
-from xirecipe.store import explained, write_whole
 
 
 def run_report(recipe: Path, profile: str | None, overrides: Sequence[str], limit: int | None, to: Path | None) -> int:

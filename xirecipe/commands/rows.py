@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator
 
 from xirecipe import tables
+from xirecipe.artifact import Artifact
 from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line
 from xirecipe.diagnostics import user_error
 from xirecipe.stage import Stage
-from xirecipe.store import Artifact
 from xirecipe.tables import Row
 from xirecipe.terminal import console
 

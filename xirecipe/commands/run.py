@@ -12,9 +12,9 @@ from pathlib import Path
 from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
 from xirecipe.diagnostics import UserError, render_text
+from xirecipe.disk import explained
 from xirecipe.hub.current import is_current
 from xirecipe.run import StageDone, run_plan
-from xirecipe.store import explained
 from xirecipe.terminal import Steps, console, duration, table
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import ModelSchema
 
+from xirecipe.artifact import Manifest
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
 from xirecipe.load import shown_name
 from xirecipe.overlay import SLOTS
 from xirecipe.recipe import Language, MixRecipe, Recipe
-from xirecipe.store import Manifest
 from xirecipe.yaml import Path_
 
 
@@ -45,7 +50,7 @@ def schemas() -> dict[str, str]:
     """File name -> JSON Schema text."""
     return {
         "recipe.schema.json": _dump(_recipe_file(), "A recipe file, or a base or profile of one"),
-        "language.schema.json": _dump(Language.model_json_schema(), "A language file"),
+        "language.schema.json": _dump(Language.model_json_schema(schema_generator=_Described), "A language file"),
         "manifest.schema.json": _dump(TypeAdapter(Manifest).json_schema(), "manifest.json of an artifact"),
     }
 
@@ -77,10 +82,37 @@ def _recipe_file() -> dict[str, Any]:
 
 def _both_kinds() -> dict[str, Any]:
     """The keys of text recipes and of mixing recipes in one schema."""
-    _, shared = models_json_schema([(Recipe, "validation"), (MixRecipe, "validation")])
+    _, shared = models_json_schema([(Recipe, "validation"), (MixRecipe, "validation")], schema_generator=_Described)
     text, mix = (shared["$defs"].pop(kind.__name__) for kind in (Recipe, MixRecipe))
     # A key that both have allows a text recipe no less than a mixing recipe.
     return {**text, "$defs": shared["$defs"], "properties": {**mix["properties"], **text["properties"]}}
+
+
+class _Described(GenerateJsonSchema):
+    """Every key with the docstring that stands below it in its model.
+
+    pydantic's own `use_attribute_docstrings` reads them whenever the models are imported: a tenth of a `check`.
+    """
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        for model in reversed(schema["cls"].__mro__):
+            if issubclass(model, BaseModel) and model is not BaseModel:
+                for name, text in _docstrings(model).items():
+                    found["properties"][name]["description"] = text
+        return found
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The string below each field in the source of a class, by the field's name."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, below in itertools.pairwise(body.body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = inspect.cleandoc(text)
+    return found
 
 
 def _partial(schema: Any) -> Any:

@@ -17,8 +17,8 @@ from xirecipe.engines.arranging import in_order
 from xirecipe.prompts import TemplateError, render
 from xirecipe.recipe.selection import Messages, Select, Split
 from xirecipe.selecting import SCORE_COLUMNS, Candidates, decide
-from xirecipe.stage import Outcome, Work
 from xirecipe.tables import Row, Writer, batches, read, schema, write
+from xirecipe.work import Outcome, Work
 
 
 def run_select(work: Work) -> Outcome:

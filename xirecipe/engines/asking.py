@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
+from xirecipe.disk import explained
 from xirecipe.engines.child import child, last_lines
 from xirecipe.engines.job import Job
 from xirecipe.models.completions import CompletionLog
@@ -21,8 +22,8 @@ from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.stage import Progress
-from xirecipe.store import Store, explained
+from xirecipe.store import Store
+from xirecipe.work import Progress
 
 _POLL_SECONDS = 0.2
 #: Requests put in order at a time: bounds memory; a server keeps far fewer beginnings than these have.

@@ -30,7 +30,7 @@ from xirecipe.engines.readers import BROKEN_JSON, NOT_UTF8
 from xirecipe.engines.sources import HUB_HINT, HubUnreachable, opened
 from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.recipe.corpus import Corpus
-from xirecipe.stage import Outcome, Work
+from xirecipe.work import Outcome, Work
 
 __all__ = ["run_corpus", "run_dedup"]
 

@@ -22,8 +22,8 @@ from xirecipe.engines.words import Words, words_of
 from xirecipe.evaluation_prompts import MOST_PROBLEMS, prompts_in
 from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.decontamination import Decontaminate
-from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, Writer, count, read, write
+from xirecipe.work import Outcome, Progress, Work
 
 #: Where a column of the recipe stands in a row.
 _COLUMNS = {"instruction": "instruction", "response": "text"}

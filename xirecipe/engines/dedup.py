@@ -24,7 +24,7 @@ from xirecipe.engines.sources import opened
 from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.engines.words import words_of
 from xirecipe.recipe.corpus import Dedup, FileSource
-from xirecipe.stage import Outcome, Progress, Work
+from xirecipe.work import Outcome, Progress, Work
 
 EXACT = "dedup.exact"
 MINHASH = "dedup.minhash"

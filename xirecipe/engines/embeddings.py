@@ -18,9 +18,9 @@ from xirecipe.recipe.generation import Similarity
 from xirecipe.recipe.models import Embedder
 from xirecipe.recipe.selection import Cluster, Embed
 from xirecipe.settings import Settings
-from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, count, read, write, write_batches
 from xirecipe.tables import batches as record_batches
+from xirecipe.work import Outcome, Progress, Work
 
 Vectors = NDArray[np.float32]
 

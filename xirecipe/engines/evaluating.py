@@ -21,8 +21,8 @@ from xirecipe.recipe.evaluation import Aspects, Bootstrap, Choices
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.stage import Progress
 from xirecipe.store import Store
+from xirecipe.work import Progress
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.stats import PipelineStats
 from loguru import logger
 
-from xirecipe.stage import Progress
+from xirecipe.work import Progress
 
 #: A worker takes 2-3 seconds to start and import, about what half a task takes.
 _TASKS_WORTH_A_PROCESS = 2

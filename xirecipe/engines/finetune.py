@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
+from xirecipe.disk import write_whole
 from xirecipe.engines.base_models import Base, load_base, precision_of
 from xirecipe.engines.lifecycle import leash
 from xirecipe.engines.lora_gguf import gguf_facts, write_adapter
@@ -32,7 +33,6 @@ from xirecipe.fingerprint import file_digest
 from xirecipe.learned import GGUF, SAFETENSORS
 from xirecipe.models.requests import FatalModelError
 from xirecipe.recipe.models import EmbeddedModel
-from xirecipe.store import write_whole
 
 #: Of all steps, how many the learning rate takes to rise; and what of it is left at the end.
 WARM_UP_RATIO, LAST_RATE_RATIO = 0.1, 0.05

@@ -15,8 +15,8 @@ from xirecipe.engines.readers import ParquetRows, Rows, Shard, Unreadable, check
 from xirecipe.engines.sources import reader, user_errors
 from xirecipe.recipe.corpus import FileSource, HubSource
 from xirecipe.recipe.mixing import ROW_NUMBER, Columns, Dataset, FileVersion, Version
-from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, read, write
+from xirecipe.work import Outcome, Progress, Work
 
 NO_ID, REPEATED_ID = "read.no_id", "read.repeated_id"
 #: A row that is not there in every language.

@@ -24,12 +24,12 @@ from typing import Any, BinaryIO, Self
 from pydantic import TypeAdapter
 
 from xirecipe.diagnostics import UserError
+from xirecipe.disk import explained, write_whole
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
-from xirecipe.store import explained, write_whole
 
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _SETTINGS = [f.name for f in fields(Settings) if f.name not in ("environment", "store", "remote_store", "slurm")]

@@ -15,12 +15,14 @@ from xirecipe.engines.calibration import measured
 from xirecipe.engines.embeddings import BATCH, batches, similarities
 from xirecipe.engines.tally import Tally
 from xirecipe.models.requests import Answer, Failure, Request
+from xirecipe.pairs import Exemplar, Rated
 from xirecipe.questions import judge_requests
 from xirecipe.rating import blank, examples
 from xirecipe.recipe.generation import Judge
 from xirecipe.selecting import SCORE_COLUMNS
-from xirecipe.stage import Exemplar, Outcome, Progress, Rated, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, count, read, write
+from xirecipe.work import Outcome, Progress, Work
 
 
 def run_judge(work: Work) -> Outcome:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xirecipe.disk import write_whole
 from xirecipe.engines.job import Job
 from xirecipe.models.server import url_variable
 from xirecipe.models.vllm import command, free_port, require_vllm, served
 from xirecipe.recipe.models import VllmModel
-from xirecipe.store import write_whole
 
 
 def leash() -> None:

@@ -16,8 +16,9 @@ from xirecipe.diagnostics import user_error
 from xirecipe.mixing import Draw, Pool, Side, draw, name_in, sides, turn_of
 from xirecipe.prompts import TemplateError, render
 from xirecipe.recipe.mixing import ENGLISH, Dataset, Mix, Part
-from xirecipe.stage import Outcome, Progress, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, schema, write
+from xirecipe.work import Outcome, Progress, Work
 
 #: A row of a dataset that no part drew, and those that no part could: it lacks a language, or a field is empty in one.
 NOT_DRAWN, MISSING_LANGUAGE, EMPTY_FIELD = "mix.not_drawn", "mix.missing_language", "mix.empty_field"

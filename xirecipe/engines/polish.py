@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from xirecipe.polishing import polish
 from xirecipe.recipe.corpus import Polish
-from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, count, read, write
+from xirecipe.work import Outcome, Progress, Work
 
 #: Documents between two progress reports.
 _REPORT_EVERY = 1_000

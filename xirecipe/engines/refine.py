@@ -13,12 +13,14 @@ from xirecipe.engines.judging import Judging
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.writing import candidates
 from xirecipe.models.requests import Request
+from xirecipe.pairs import Exemplar
 from xirecipe.questions import generate_requests, shown
 from xirecipe.recipe.generation import Generate, Refine
 from xirecipe.refining import best_candidates, best_drafts, is_flawed, round_facts
 from xirecipe.selecting import SCORE_COLUMNS
-from xirecipe.stage import Exemplar, Outcome, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, count, read, write
+from xirecipe.work import Outcome, Work
 
 
 def run_refine(work: Work) -> Outcome:

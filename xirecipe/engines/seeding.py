@@ -13,8 +13,8 @@ from xirecipe.rating import rating_rows
 from xirecipe.recipe.generation import Exemplars, RatingSet
 from xirecipe.recipe.models import Embedder
 from xirecipe.seed import within_budget
-from xirecipe.stage import Outcome, Progress, Work
 from xirecipe.tables import Row, count, read, write
+from xirecipe.work import Outcome, Progress, Work
 
 #: Characters of a text that are compared: about what the embedding model's 512 tokens hold.
 COMPARED_CHARS = 1000

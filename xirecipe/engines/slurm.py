@@ -23,8 +23,8 @@ from loguru import logger
 
 import xirecipe
 from xirecipe.diagnostics import user_error
+from xirecipe.disk import write_whole
 from xirecipe.settings import PREFIX, Slurm
-from xirecipe.store import write_whole
 
 #: Between two looks at the job. Slurm asks people not to look more often.
 LOOK_SECONDS = 10.0

@@ -19,7 +19,7 @@ from datatrove.utils.stats import MetricStatsDict, PipelineStats
 import xirecipe
 from xirecipe.engines import cluster
 from xirecipe.engines.executor import Executor, Ticks, execute
-from xirecipe.stage import Work
+from xirecipe.work import Work
 
 
 class Scratch:

@@ -11,8 +11,9 @@ from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked, ask
 from xirecipe.learned import model_of
 from xirecipe.models.requests import Request
-from xirecipe.stage import Outcome, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, Writer
+from xirecipe.work import Outcome, Work
 
 
 class Tally:

@@ -11,6 +11,7 @@ from typing import Any
 
 from xirecipe.columns import TRAIN_COLUMNS
 from xirecipe.diagnostics import user_error
+from xirecipe.disk import explained
 from xirecipe.engines.calibration import measured
 from xirecipe.engines.child import child, last_lines
 from xirecipe.engines.judging import rubric_score
@@ -23,9 +24,9 @@ from xirecipe.models.requests import Answer
 from xirecipe.recipe.generation import Judge
 from xirecipe.recipe.learning import FineTune
 from xirecipe.recipe.models import EmbeddedModel, VllmModel
-from xirecipe.stage import Outcome, Progress, Stage, Work
-from xirecipe.store import explained
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, read, write
+from xirecipe.work import Outcome, Progress, Work
 
 _POLL_SECONDS = 0.2
 #: What the process imports, by the names under which it is installed.

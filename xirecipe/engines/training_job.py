@@ -19,9 +19,9 @@ from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter
 
+from xirecipe.disk import write_whole
 from xirecipe.recipe.learning import FineTune, JudgeFineTune, WriterFineTune
 from xirecipe.recipe.models import EmbeddedModel, Model, VllmModel
-from xirecipe.store import write_whole
 
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 
@@ -126,7 +126,7 @@ class TrainingJob:
         return [Result(**line) for line in _read_lines(self.results)]
 
     def report(self, done: int, total: int, unit: str) -> None:
-        """Say how far it is, in the terms of `stage.Progress`."""
+        """Say how far it is, in the terms of `work.Progress`."""
         write_whole(self.progress, json.dumps({"done": done, "total": total, "unit": unit}))
 
 

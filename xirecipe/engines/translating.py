@@ -11,8 +11,9 @@ from xirecipe.engines.tally import Tally
 from xirecipe.models.requests import Failure
 from xirecipe.questions import TRANSLATED, back_requests, translate_requests
 from xirecipe.recipe.mixing import RoundTrip, Translate
-from xirecipe.stage import Outcome, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, count, read, write
+from xirecipe.work import Outcome, Work
 
 #: A translation without text, and one that the limit of tokens cut off.
 EMPTY, CUT = "translate.empty", "translate.cut"

@@ -10,8 +10,9 @@ from xirecipe.engines.tally import Tally
 from xirecipe.models.requests import Failure, Request
 from xirecipe.questions import generate_requests
 from xirecipe.recipe.generation import Generate
-from xirecipe.stage import Outcome, Stage, Work
+from xirecipe.stage import Stage
 from xirecipe.tables import Row, count, read, write
+from xirecipe.work import Outcome, Work
 
 
 def run_generate(work: Work) -> Outcome:

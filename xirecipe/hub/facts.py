@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xirecipe.artifact import Manifest
 from xirecipe.columns import StageKind
 from xirecipe.diagnostics import user_error
 from xirecipe.hub import provenance
@@ -26,7 +27,7 @@ from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.selecting import SCORE_COLUMNS, fold
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 from xirecipe.tables import Row
 
 #: Example rows on a card, drawn with this seed, so that nobody picks the good ones.

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xirecipe.diagnostics import user_error
+from xirecipe.disk import explained
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.content import AnyFacts, card_of, facts_of, write_rows
 from xirecipe.hub.current import MANIFEST, recipe_digest
@@ -20,7 +21,7 @@ from xirecipe.hub.rows import ReleaseData
 from xirecipe.hub.version_facts import Since
 from xirecipe.markdown import inline
 from xirecipe.plan import AnyPlan
-from xirecipe.store import Store, explained
+from xirecipe.store import Store
 
 
 def write_release(plan: AnyPlan, store: Store, to: Path, since: Since | None = None) -> Path:

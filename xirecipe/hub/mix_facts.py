@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xirecipe.artifact import Manifest
 from xirecipe.hub import provenance
 from xirecipe.hub.facts import (
     EXAMPLE_SEED,
@@ -30,7 +31,7 @@ from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.mixing import HubVersion
 from xirecipe.stage import Stage
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 from xirecipe.tables import Row
 
 

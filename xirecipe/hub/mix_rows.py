@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from xirecipe.artifact import Artifact
 from xirecipe.columns import MIX_COLUMNS, StageKind
 from xirecipe.hub.rows import ALPACA, CONFIG, MESSAGE, Config, ReleaseColumn, ReleaseData, write_configs
-from xirecipe.store import Artifact
 from xirecipe.tables import Row, schema
 
 _KNOWN = {column.name: column for column in MIX_COLUMNS}

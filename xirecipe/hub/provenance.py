@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from xirecipe.artifact import Manifest
 from xirecipe.fingerprint import digest
 from xirecipe.hub.measure import column, counted
 from xirecipe.load import DEFAULT_PROFILE
@@ -26,7 +27,7 @@ from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel, Model, ServerModel, VllmModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.stage import Stage
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 #: llama.cpp's names of quantizations, as GGUF files and packages carry them: Q4_K_M, q8-0, BF16.
 _QUANTIZATION = re.compile(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from xirecipe.diagnostics import did_you_mean, user_error
+from xirecipe.disk import explained
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.checking import Replanned, check_rows, read_manifest, replan, wrong_files
 from xirecipe.hub.current import MANIFEST
@@ -21,7 +22,6 @@ from xirecipe.hub.remote import HubRepository
 from xirecipe.hub.rows import CONFIG
 from xirecipe.hub.trees import RemoteFile, local_tree
 from xirecipe.hub.versions import Version, wanted_version
-from xirecipe.store import explained
 
 Say = Callable[[str], None]
 

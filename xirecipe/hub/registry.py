@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xirecipe.diagnostics import UserError, user_error
+from xirecipe.disk import explained, write_whole
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.candidate import Candidate, Released, candidate, other_content, version_of
 from xirecipe.hub.current import MANIFEST
@@ -24,7 +25,7 @@ from xirecipe.hub.gates import check_gates, not_releasable
 from xirecipe.hub.trees import FileChanges, RemoteFile, file_changes, local_tree
 from xirecipe.hub.versions import Version, previous_of, versions_in
 from xirecipe.plan import AnyPlan
-from xirecipe.store import Store, explained, write_whole
+from xirecipe.store import Store
 
 INDEX, LATEST = "index.json", "latest"
 LAYOUT = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xirecipe.store import Manifest
+from xirecipe.artifact import Manifest
 
 
 @dataclass(frozen=True)

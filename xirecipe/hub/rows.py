@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from xirecipe.artifact import Artifact
 from xirecipe.columns import COLUMNS, StageKind
 from xirecipe.fingerprint import canonical
-from xirecipe.store import Artifact
 from xirecipe.tables import Row, schema
 
 SPLITS = ("train", "test")

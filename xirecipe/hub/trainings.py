@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from xirecipe.store import Manifest
+from xirecipe.artifact import Manifest
 
 
 @dataclass(frozen=True)

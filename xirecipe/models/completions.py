@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from xirecipe.disk import write_whole
 from xirecipe.fingerprint import SHORT, digest
 from xirecipe.models.requests import Answer
-from xirecipe.store import write_whole
 
 
 class CompletionLog:

@@ -18,4 +18,4 @@ Revision = Annotated[str, Field(min_length=1)]
 class Section(BaseModel):
     """A mapping in a recipe. Strict: `"3"` is not 3, and no validator changes what was written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, strict=True)

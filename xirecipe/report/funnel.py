@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from xirecipe.artifact import Manifest
 from xirecipe.plan import AnyPlan
 from xirecipe.report.sampling import Reservoir, beginning, rows
-from xirecipe.store import Manifest, Store
+from xirecipe.store import Store
 
 #: Rows shown for one reason, and how much of each text, in graphemes.
 SAMPLES, SHOWN_GRAPHEMES = 10, 240

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from xirecipe import tables
+from xirecipe.artifact import Artifact
 from xirecipe.plan import AnyPlan
 from xirecipe.stage import Stage
-from xirecipe.store import Artifact, Store
+from xirecipe.store import Store
 from xirecipe.tables import Row
 
 #: Documents shown, and rows looked at of each side: a page of examples, in seconds.

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from xirecipe import tables
+from xirecipe.artifact import Artifact, Manifest
 from xirecipe.compile import BrokenRecipe, compile_recipe
 from xirecipe.diagnostics import UserError, user_error
 from xirecipe.hub.checking import read_manifest
@@ -26,7 +27,7 @@ from xirecipe.recipe.corpus import FileSource
 from xirecipe.reviewing.changes import StageState, stages_of
 from xirecipe.reviewing.rowsets import Rows
 from xirecipe.reviewing.snapshots import Repository, is_plain
-from xirecipe.store import Artifact, Manifest, Store
+from xirecipe.store import Store
 from xirecipe.tables import Row
 
 _YAML = (".yaml", ".yml")
