@@ -8,13 +8,14 @@ quiet cores 15 minutes by estimate, with `--quick` 3; run it on a quiet machine:
 from __future__ import annotations
 
 import argparse
+import compileall
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import clusters, commands, completions, corpus, paper
+from benchmarks import clusters, commands, completions, corpus, paper, peers
 from benchmarks.measure import Failed
 from benchmarks.table import Comparison, lines, machine
 
@@ -71,6 +72,8 @@ def main() -> None:
         said.append(line)
         print(line, flush=True)
 
+    peers.compile_bytecode(Path(sys.executable))
+    compileall.compile_dir(Path(__file__).parents[1] / "xirecipe", quiet=2)
     say(f"{machine()}.{' Quick: small sizes.' if given.quick else ''}\n")
     with TemporaryDirectory(dir=given.folder) as folder:
         for line in lines(comparisons(given.quick, given.without, given.environments, Path(folder))):

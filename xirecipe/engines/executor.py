@@ -16,8 +16,6 @@ from loguru import logger
 
 from xirecipe.work import Progress
 
-#: A worker takes 2-3 seconds to start and import, about what half a task takes.
-_TASKS_WORTH_A_PROCESS = 2
 _TICK_DOCUMENTS = 50
 _LOOK_SECONDS = 0.5
 
@@ -60,13 +58,12 @@ class Ticks(PipelineStep):
 
 
 def execute(steps: Sequence[PipelineStep], *, tasks: int, workers: int, logs: Path) -> PipelineStats:
-    """Run a pipeline over its tasks, in this process or in up to `workers` where there is enough to do for each.
+    """Run a pipeline over its tasks, in this process where there is one worker or one task, else in a pool.
 
     Returns what its steps counted, in their order.
     """
     logger.disable("datatrove")
-    useful = max(1, min(workers, tasks // _TASKS_WORTH_A_PROCESS))
-    return Executor(list(steps), tasks=tasks, workers=useful, logging_dir=str(logs)).run()
+    return Executor(list(steps), tasks=tasks, workers=max(1, min(workers, tasks)), logging_dir=str(logs)).run()
 
 
 @contextmanager

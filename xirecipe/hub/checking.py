@@ -20,7 +20,7 @@ from xirecipe.hub.rows import CONFIG, row_digest
 from xirecipe.plan import MixPlan, Plan
 from xirecipe.recipe.corpus import FileSource, Source
 from xirecipe.recipe.mixing import FileVersion, Version
-from xirecipe.tables import Row
+from xirecipe.tables import read_files
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def check_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[str, int]:
     expected = {split: int(count) for split, count in manifest["rows"].items() if count}
     if counts != expected:
         raise user_error("row-count", f"the files have {_counted(counts)}, the manifest says {_counted(expected)}")
-    digests = sorted(row_digest(split, row) for split, files in splits.items() for row in _rows(files))
+    digests = sorted(row_digest(split, row) for split, files in splits.items() for row in read_files(files))
     found = hashlib.sha256("\n".join(digests).encode()).hexdigest()
     if found != manifest["rows_sha256"]:
         raise user_error("row-hash", f"the rows hash to {found}, the manifest says {manifest['rows_sha256']}")
@@ -84,12 +84,6 @@ def check_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[str, int]:
 
 def _counted(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{split} {count:,}" for split, count in sorted(rows.items())) or "no rows"
-
-
-def _rows(files: list[Path]) -> Iterable[Row]:
-    for path in files:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000):
-            yield from batch.to_pylist()
 
 
 def replan(folder: Path, manifest: Mapping[str, Any]) -> Replanned | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from xirecipe.hub.rows import CONFIG, RENUMBERED, row_digest
 from xirecipe.hub.versions import Bump
-from xirecipe.tables import Row
+from xirecipe.tables import Row, read_files
 
 #: Rows that are named for each kind of change, so that a reader can look one up.
 EXAMPLES = 3
@@ -179,8 +179,8 @@ def _by_document(tree: Layout, config: str, columns: list[str]) -> dict[str, Cou
     found: dict[str, Counter[str]] = {}
     for split, files in tree.get(config, {}).items():
         named = files if _has_ids(files) else tree.get(CONFIG, {}).get(split, [])
-        ids = [row["document_id"] for row in _rows(named, ["document_id"])] if _has_ids(named) else []
-        digests = [row_digest(split, row) for row in _rows(files, columns)]
+        ids = [row["document_id"] for row in read_files(named, ["document_id"])] if _has_ids(named) else []
+        digests = [row_digest(split, row) for row in read_files(files, columns)]
         for document, digest in zip(ids if len(ids) == len(digests) else digests, digests, strict=True):
             found.setdefault(str(document), Counter())[digest] += 1
     return found
@@ -213,12 +213,6 @@ def _values(rows: list[Row], document: str, name: str) -> list[str]:
 
 def _has_ids(files: list[Path]) -> bool:
     return bool(files) and all("document_id" in pq.read_schema(path).names for path in files)
-
-
-def _rows(files: list[Path], columns: list[str]) -> Iterator[Row]:
-    for path in files:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000, columns=columns):
-            yield from batch.to_pylist()
 
 
 def card_lines(old: str, new: str) -> list[str]:

@@ -163,7 +163,7 @@ def _release(name: str, folder: Path) -> Side:
 
     def rows() -> Iterator[Row]:
         for split, files in splits.items():
-            for row in _parquet(files):
+            for row in tables.read_files(files):
                 yield {**row, "split": split}
 
     tree, prompts = None, dict[str, str]()
@@ -176,11 +176,3 @@ def _release(name: str, folder: Path) -> Side:
     return Side(
         name, "release", states, {m.label: m for m in stages}, tree, prompts, rows, "the dataset", folder
     )  # fmt: skip
-
-
-def _parquet(files: list[Path]) -> Iterator[Row]:
-    import pyarrow.parquet as pq
-
-    for path in files:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000):
-            yield from batch.to_pylist()
