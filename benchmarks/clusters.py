@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,7 @@ def theirs(folder: Path, clusters: int) -> None:
 
 def compare(rows: int, clusters: int, folder: Path) -> Iterator[Comparison]:
     prepare(folder, rows)
+    os.sync()  # neither side waits for the disk to take what was prepared
     runs = {}
     for side in ("theirs", "ours"):
         code = f"import sys; from pathlib import Path; from benchmarks.clusters import {side} as run; "

@@ -253,3 +253,32 @@ def test_a_round_is_expected_to_cost_what_the_same_round_cost_also_where_its_ans
     assert planned["refine 1"]["why"].startswith("refine.min_score: 2.0 → 2.5")
     # The second round was stopped before it asked anything, which says nothing of what it would ask.
     assert (planned["refine 2"]["calls"], planned["refine 2"]["measured"]) == (3 + (3 + 3 + 12), False)
+
+
+ENOUGH = """\
+400 documents are enough for `select.rows: 200`, going by the last run, where 1,000 gave 500 rows that pass: \
+`documents:` of a Hub source says how many are read
+"""
+
+
+def selected(folder: Folder, **numbers: Any) -> None:
+    """The manifests of a run that read a thousand documents and selected 80 rows of 500."""
+    store = Store(folder.root / "store")
+    for stage in compile_recipe(folder.root / "tiny.yaml").stages:
+        counts: dict[str, Any] = {"rows_in": 1_000, "asked": 1_000, "kept": 1_000}
+        if stage.kind == "select":
+            counts |= {"kept": 80, "dropped": {"select.min_score": 500, "select.rows": 420}}
+        artifact = store.artifact(stage.kind, stage.fingerprint)
+        store.start(artifact)
+        artifact.write_manifest(Manifest(stage.kind, stage.fingerprint, stage.payload, recipe="tiny-swh", **counts))
+
+
+@pytest.mark.parametrize(("read", "told"), [(10_000, ENOUGH), (400, "")])
+def test_a_plan_that_reads_more_than_its_rows_need_says_how_much_is_enough(
+    folder: Folder, read: int, told: str
+) -> None:
+    selected(folder)
+    source = {"format": "hub", "repository": "a/b", "revision": "0" * 40, "files": "*.parquet", "license": "odc-by"}
+    folder.recipe({"corpus.sources": {"web": source | {"documents": read}}, "select.rows": 200})
+    ran = xirecipe("plan", "tiny.yaml")
+    assert ran.out.endswith(told) if told else "are enough" not in ran.out

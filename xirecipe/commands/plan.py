@@ -9,6 +9,7 @@ from pathlib import Path
 from xirecipe.commands.common import open_session
 from xirecipe.costs import StageCost, cost_plan
 from xirecipe.diagnostics import user_error
+from xirecipe.enough import Enough, enough_documents
 from xirecipe.fingerprint import SHORT
 from xirecipe.terminal import console, duration, number, table
 
@@ -38,6 +39,8 @@ def run_plan_command(
         print(json.dumps([_record(cost) for cost in costs], ensure_ascii=False, indent=2))
     else:
         _print(costs)
+        if needed := enough_documents(session.plan, session.store):
+            _print_enough(needed, costs[0].rows_in)
     return 2 if exit_code and any(cost.state == "run" for cost in costs) else 0
 
 
@@ -75,6 +78,18 @@ def _print(costs: Sequence[StageCost]) -> None:
     out.print(f"\n{len(running)} of {len(costs)} stages would run: {', '.join(parts)}", markup=False, soft_wrap=True)
     if any(cost.paid is None for cost in asking):
         out.print("calls are at most: what is already paid for is known once the stages before have run")
+
+
+def _print_enough(needed: Enough, read: int | None) -> None:
+    if read is not None and read <= needed.documents:
+        return
+    measured = f"{needed.measured_documents:,} gave {needed.measured_rows:,} rows that pass"
+    console().print(
+        f"{needed.documents:,} documents are enough for `select.rows: {needed.rows}`, going by the last run, where "
+        f"{measured}: `documents:` of a Hub source says how many are read",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _total(numbers: Sequence[float | None], form: str = "") -> str:
