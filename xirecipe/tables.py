@@ -63,6 +63,8 @@ class Writer:
         finally:
             if self._file is not None:
                 self._file.close()
+            # What Arrow keeps for later rows would count again in every process that is forked after this.
+            pa.default_memory_pool().release_unused()
 
     def _flush(self) -> None:
         if self._batch:
