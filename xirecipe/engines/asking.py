@@ -15,7 +15,7 @@ from typing import Any
 
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
 from xirecipe.disk import explained
-from xirecipe.engines.child import child, last_lines
+from xirecipe.engines.child import check_ended_well, child, last_lines
 from xirecipe.engines.job import Job
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, Request
@@ -158,7 +158,7 @@ def _asking(job: Job) -> AbstractContextManager[subprocess.Popen[bytes]]:
         "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return child("xirecipe.engines.distilabel", job.folder, job.log, job.settings, more)
+    return child("xirecipe.engines.distilabel", job, job.settings, more)
 
 
 def _watch(job: Job, process: subprocess.Popen[bytes], look: Callable[[], None]) -> None:
@@ -169,11 +169,7 @@ def _watch(job: Job, process: subprocess.Popen[bytes], look: Callable[[], None])
         # Asked before the counts are read, so that the last report is of everything.
         ended = process.poll() is not None
         look()
-    if process.returncode != 0:
-        # A full disk kills whoever writes first; then the log says little.
-        with explained(job.folder):
-            (job.folder / "probe").write_bytes(bytes(1 << 16))
-        raise RuntimeError(f"the asking process ended with code {process.returncode}\n{last_lines(job.log)}")
+    check_ended_well(process, job, "asking")
 
 
 def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], missing: list[str], reused: int) -> Asked:

@@ -8,27 +8,51 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import xirecipe
+from xirecipe.disk import explained
 from xirecipe.settings import PREFIX, Settings
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The folder that passes between the run and a process that works for it."""
+
+    folder: Path
+
+    @property
+    def job(self) -> Path:
+        """What is to be done. Written last: where it stands, everything else does."""
+        return self.folder / "job.json"
+
+    @property
+    def end(self) -> Path:
+        """Why the process stopped early."""
+        return self.folder / "end.json"
+
+    @property
+    def log(self) -> Path:
+        """Everything the engines print."""
+        return self.folder / "engine.log"
 
 
 @contextmanager
 def child(
-    module: str, folder: Path, log: Path, settings: Settings, more: Mapping[str, str]
+    module: str, given: Handover, settings: Settings, more: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m module FOLDER` as the leader of a group that is killed when the block ends.
 
     Secrets reach it through its environment, never through a file or the command line. stdin is the leash, see
-    `lifecycle.leash`; what it prints goes to `log`. `more` are further environment variables.
+    `lifecycle.leash`; what it prints goes to the log. `more` are further environment variables.
     """
     own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
     path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = own | dict(settings.environment) | {"PYTHONPATH": os.pathsep.join(path)} | dict(more)
     # -P: a file in the current folder must not stand in for a module.
-    command = [sys.executable, "-P", "-m", module, str(folder.absolute())]
-    with log.open("wb") as output:
+    command = [sys.executable, "-P", "-m", module, str(given.folder.absolute())]
+    with given.log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -41,6 +65,15 @@ def child(
         yield process
     finally:
         _kill_group(process)
+
+
+def check_ended_well(process: subprocess.Popen[bytes], given: Handover, what: str) -> None:
+    """RuntimeError for a process that ended with an error, which is our bug; UserError where the disk was full."""
+    if process.returncode != 0:
+        # A full disk kills whoever writes first; then the log says little.
+        with explained(given.folder):
+            (given.folder / "probe").write_bytes(bytes(1 << 16))
+        raise RuntimeError(f"the {what} process ended with code {process.returncode}\n{last_lines(given.log)}")
 
 
 def last_lines(path: Path, count: int = 20) -> str:

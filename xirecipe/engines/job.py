@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 
 from xirecipe.diagnostics import UserError
 from xirecipe.disk import explained, write_whole
+from xirecipe.engines.child import Handover
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
 from xirecipe.recipe.models import Model
@@ -36,10 +37,9 @@ _SETTINGS = [f.name for f in fields(Settings) if f.name not in ("environment", "
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Handover):
     """Requests to one model, and where their outcomes go."""
 
-    folder: Path
     model: Model
     name: str
     """The model's name in the recipe."""
@@ -60,14 +60,6 @@ class Job:
     def waiting(self) -> Path:
         return self.folder / "waiting.json"
 
-    @property
-    def end(self) -> Path:
-        return self.folder / "end.json"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "engine.log"
-
     def write(self, requests: Iterable[tuple[str, Request]]) -> int:
         """Write the keyed requests, then `job.json`: where it stands, all is written. Returns how many requests."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,16 +76,16 @@ class Job:
             "settings": {name: getattr(self.settings, name) for name in _SETTINGS},
             "spending": self.spending.to_payload() if self.spending else None,
         }
-        write_whole(self.folder / "job.json", json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+        write_whole(self.job, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
         return count
 
     @staticmethod
     def written(folder: Path) -> bool:
-        return (folder / "job.json").exists()
+        return Handover(folder).job.exists()
 
     @classmethod
     def read(cls, folder: Path, environment: dict[str, str]) -> Self:
-        data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        data = json.loads(Handover(folder).job.read_text(encoding="utf-8"))
         return cls(
             folder=folder,
             model=_MODEL.validate_python(data["model"]),

@@ -13,7 +13,7 @@ from xirecipe.columns import TRAIN_COLUMNS
 from xirecipe.diagnostics import user_error
 from xirecipe.disk import explained
 from xirecipe.engines.calibration import measured
-from xirecipe.engines.child import child, last_lines
+from xirecipe.engines.child import check_ended_well, child
 from xirecipe.engines.judging import rubric_score
 from xirecipe.engines.memory import KEEP_MEMORY
 from xirecipe.engines.tally import Tally
@@ -103,7 +103,7 @@ def _train(work: Work, job: TrainingJob, lessons: Sequence[Lesson]) -> dict[str,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
     }
-    with child("xirecipe.engines.finetune", job.folder, job.log, work.settings, more) as process:
+    with child("xirecipe.engines.finetune", job, work.settings, more) as process:
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
             if job.progress.exists():
@@ -111,11 +111,7 @@ def _train(work: Work, job: TrainingJob, lessons: Sequence[Lesson]) -> dict[str,
     if job.end.exists():
         end = json.loads(job.end.read_text(encoding="utf-8"))
         raise user_error(end["code"], end["message"], hint=end["hint"])
-    if process.returncode != 0:
-        # A full disk kills whoever writes first; then the log says little.
-        with explained(job.folder):
-            (job.folder / "probe").write_bytes(bytes(1 << 16))
-        raise RuntimeError(f"the training process ended with code {process.returncode}\n{last_lines(job.log)}")
+    check_ended_well(process, job, "training")
     facts: dict[str, Any] = json.loads(job.facts.read_text(encoding="utf-8"))
     return facts
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 from pydantic import TypeAdapter
 
 from xirecipe.disk import write_whole
+from xirecipe.engines.child import Handover
 from xirecipe.recipe.learning import FineTune, JudgeFineTune, WriterFineTune
 from xirecipe.recipe.models import EmbeddedModel, Model, VllmModel
 
@@ -51,10 +52,9 @@ class Result:
 
 
 @dataclass(frozen=True)
-class TrainingJob:
+class TrainingJob(Handover):
     """Lessons for one model, and where the adapter goes."""
 
-    folder: Path
     model: EmbeddedModel | VllmModel
     role: Literal["writer", "judge"]
     learn: FineTune
@@ -78,14 +78,6 @@ class TrainingJob:
     def facts(self) -> Path:
         return self.folder / "facts.json"
 
-    @property
-    def end(self) -> Path:
-        return self.folder / "end.json"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "engine.log"
-
     def write(self, lessons: Iterable[TrainingLesson]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_lines(self.lessons, (asdict(lesson) for lesson in lessons))
@@ -97,11 +89,11 @@ class TrainingJob:
             "checkpoints": str(self.checkpoints.absolute()),
             "adapter": str(self.adapter.absolute()),
         }
-        write_whole(self.folder / "job.json", json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+        write_whole(self.job, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        data = json.loads(Handover(folder).job.read_text(encoding="utf-8"))
         model = _MODEL.validate_python(data["model"])
         assert isinstance(model, EmbeddedModel | VllmModel)
         kind = WriterFineTune if data["role"] == "writer" else JudgeFineTune
