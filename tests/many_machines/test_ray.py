@@ -159,6 +159,20 @@ def test_a_request_that_fails_fails_alone(settings: Settings, tmp_path: Path, fa
     assert (asked.calls, [failure.reason for failure in asked.failures.values()]) == (9, ["server_error"])
 
 
+def test_when_the_server_refuses_the_key_in_between_what_it_had_answered_is_kept(
+    settings: Settings, tmp_path: Path, fake_server: FakeServer
+) -> None:
+    fake_server.delay = 0.3
+    fake_server.fail_when(lambda body: Fault(401) if len(fake_server.calls) > 30 else None)
+    with pytest.raises(UserError, match="answers are kept"):
+        asked_on_ray(requests(600), settings, tmp_path)
+    fake_server.fail_when(lambda body: None)
+    paid = len(fake_server.calls)
+    asked, _ = asked_on_ray(requests(600), settings, tmp_path)
+    assert asked.reused == 30
+    assert paid - 30 <= 2 * settings.requests_in_flight  # refused ones: those in flight when the first refusal came
+
+
 def test_a_server_that_is_not_there_is_the_users(settings: Settings, tmp_path: Path) -> None:
     nowhere = Settings(
         executor="ray", ray_address=settings.ray_address, environment={"XIRECIPE_MODEL_URL": "http://127.0.0.1:9/v1"}

@@ -11,7 +11,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,10 +195,13 @@ def _measured(
 
         return log_probs(model, what, batch_size=job.learn.batch_size, report=report)
 
-    after, labels_after = iter(scored(asked, 0)), iter(scored(labels, len(asked)))
+    def both(done: int) -> tuple[Iterator[float], Iterator[float]]:
+        found = scored([*asked, *labels], done)
+        return iter(found[: len(asked)]), iter(found[len(asked) :])
+
+    after, labels_after = both(0)
     with model.disable_adapter():
-        before = iter(scored(asked, len(asked) + len(labels)))
-        labels_before = iter(scored(labels, 2 * len(asked) + len(labels)))
+        before, labels_before = both(len(asked) + len(labels))
     results = []
     for lesson, sequence, fit in zip(lessons, sequences, fits, strict=True):
         if not fit:

@@ -65,9 +65,10 @@ class Asker:
         self._slots = asyncio.Semaphore(in_flight)
         self._client: Client | None = None
         self._starting = asyncio.Lock()
+        self._fatal: FatalModelError | None = None
 
     async def ask(self, shard: Shard) -> AsyncIterator[list[Outcome] | Fatal]:
-        """Outcomes as they come; a Fatal, and then nothing, when no request can succeed."""
+        """Outcomes as they come; when no request can succeed, those on their way, a Fatal, and nothing more."""
         try:
             async with self._starting:
                 if self._client is None:
@@ -75,14 +76,22 @@ class Asker:
             asking = self._together if isinstance(self._client, EmbeddedClient) else self._each
             async for outcomes in asking(shard):
                 yield outcomes
+            if self._fatal is not None:
+                raise self._fatal
         except FatalModelError as error:
             yield Fatal(error.code, error.message, error.hint)
+
+    async def stop(self, why: Fatal) -> None:
+        """Begin no further request."""
+        self._fatal = self._fatal or FatalModelError(why.code, why.message, why.hint)
 
     async def _together(self, shard: Shard) -> AsyncIterator[list[Outcome]]:
         """The small model in this process: one call for all draws of a prompt."""
         assert isinstance(self._client, EmbeddedClient)
         for group in groups(shard.items()):
             async with self._slots:
+                if self._fatal is not None:
+                    return
                 requests = [request for _, request in group]
                 answers = await asyncio.to_thread(self._client.answer_together, requests)
             yield [(key, answer) for (key, _), answer in zip(group, answers, strict=True)]
@@ -91,17 +100,19 @@ class Asker:
         client = self._client
         assert client is not None
 
-        async def one(key: str, request: Request) -> Outcome:
+        async def one(key: str, request: Request) -> list[Outcome]:
             async with self._slots:
-                return key, await client.answer(request)
+                try:
+                    return [] if self._fatal else [(key, await client.answer(request))]
+                except FatalModelError as error:
+                    self._fatal = error
+                    return []
 
         waiting = {asyncio.create_task(one(*each)) for each in shard.items()}
         try:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                yield [task.result() for task in done if task.exception() is None]
-                for task in done:
-                    task.result()  # raises what one of them raised, after the others were handed over
+                yield [outcome for task in done for outcome in task.result()]
         finally:
             for task in waiting:
                 task.cancel()
@@ -149,13 +160,15 @@ def _asked(job: Job, askers: _Askers, recorder: Recorder, ticked: Callable[[], N
     returned: deque[Shard] = deque()
     looked = 0.0
     while True:
-        while askers.free and not recorder.stopped:
+        while askers.free and not recorder.stopped and askers.fatal is None:
             shard = returned.popleft() if returned else {}
             if not shard:
                 shard, places = _next(places, recorder)
             if not shard:
                 break
             askers.give(shard)
+        if not askers.busy and askers.fatal is not None:
+            raise askers.fatal
         if not askers.busy and (recorder.stopped or not returned):
             # Nothing is on its way, so that no budget is held back: what was not given is not there.
             ticked()
@@ -202,6 +215,8 @@ class _Askers:
         self._actors: list[Any] = []
         self._owing: list[Owing] = []
         self._deaths = 0
+        #: Why no request can succeed. What was on its way then still comes back.
+        self.fatal: FatalModelError | None = None
 
     def __enter__(self) -> _Askers:
         self._actors = [self._started() for _ in range(self._count)]
@@ -243,7 +258,7 @@ class _Askers:
     def outcomes(self, returned: deque[Shard]) -> Iterator[Outcome]:
         """What has come since the last look. Requests of an actor that died go to `returned`.
 
-        Raises FatalModelError from the model, and `workers-lost` when actors keep dying.
+        `fatal` has what the model says to end it all. Raises FatalModelError `workers-lost` when actors keep dying.
         """
         import ray
         from ray.exceptions import RayActorError, RayTaskError
@@ -264,10 +279,17 @@ class _Askers:
                 self._replace(owing.actor)
             else:
                 if isinstance(batch, Fatal):
-                    raise FatalModelError(batch.code, batch.message, batch.hint)
+                    self._stop(batch)
+                    continue
                 for key, outcome in batch:
                     del owing.left[key]
                     yield key, outcome
+
+    def _stop(self, why: Fatal) -> None:
+        if self.fatal is None:
+            self.fatal = FatalModelError(why.code, why.message, why.hint)
+            for actor in self._actors:
+                actor.stop.remote(why)
 
     def _replace(self, actor: Any) -> None:
         if actor not in self._actors:

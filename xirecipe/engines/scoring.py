@@ -53,7 +53,13 @@ def collated(rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
 
 
 def nats(model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
-    """-log p of every answer token of a batch, shape (tokens,), and the row that each is of.
+    """-log p of every answer token of a batch, shape (tokens,), and the row that each is of."""
+    logits, labels, rows = _logits(model, batch)
+    return F.cross_entropy(logits, labels, reduction="none"), rows
+
+
+def _logits(model: Any, batch: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """What the model expects in the place of every answer token, shape (tokens, words); the tokens; their rows.
 
     The head sees the answers' positions only: indexing logits afterwards would cost their whole gradient, one number
     for every position and word.
@@ -64,30 +70,41 @@ def nats(model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
     hidden = body(**given, use_cache=False).last_hidden_state[:, :-1]
     labels = batch["labels"][:, 1:].to(hidden.device)
     is_answer = labels != NO_LABEL
-    rows = is_answer.nonzero()[:, 0]
     found = hidden[is_answer]
     # oneDNN keeps what it compiled for every shape: a new number of positions at each step cost some 70 MB a step.
     filled = F.pad(found, (0, 0, 0, -len(found) % PAD_TOKENS))
     logits = inner.get_output_embeddings()(filled)[: len(found)].float()
     if (cap := getattr(inner.config, "final_logit_softcapping", None)) is not None:
         logits = cap * torch.tanh(logits / cap)  # Gemma 2
-    return F.cross_entropy(logits, labels[is_answer], reduction="none"), rows
+    return logits, labels[is_answer], is_answer.nonzero()[:, 0]
 
 
 def log_probs(
     model: Any, sequences: Sequence[Sequenced], *, batch_size: int, report: Callable[[int], None]
 ) -> list[float]:
-    """log p(answer | prompt) of each, summed over the answer's tokens. `report` hears how many are done."""
+    """log p(answer | prompt) of each, summed over the answer's tokens. `report` hears how many are done.
+
+    Answers to one prompt that differ in their last token alone, as a rubric's labels do, are read from one pass.
+    """
     found = [0.0] * len(sequences)
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i, sequence in enumerate(sequences):
+        alike.setdefault((len(sequence.prompt), *sequence.prompt, *sequence.answer[:-1]), []).append(i)
+    groups = sorted(alike.values(), key=lambda group: len(sequences[group[0]]))
     device = next(model.parameters()).device
     model.eval()
+    done = 0
     with torch.no_grad():
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            batch = collated([sequences[i].row for i in chosen])
-            each, rows = nats(model, {key: value.to(device) for key, value in batch.items()})
-            for place, i in enumerate(chosen):
-                found[i] = -float(each[rows == place].sum())
-            report(start + len(chosen))
+        for start in range(0, len(groups), batch_size):
+            chosen = groups[start : start + batch_size]
+            batch = collated([sequences[group[0]].row for group in chosen])
+            logits, _, rows = _logits(model, {key: value.to(device) for key, value in batch.items()})
+            expected = logits.log_softmax(dim=-1)
+            for place, group in enumerate(chosen):
+                own = expected[rows == place]
+                for i in group:
+                    answer = torch.tensor(sequences[i].answer, device=device)
+                    found[i] = float(own.gather(1, answer[:, None]).sum())
+            done += sum(map(len, chosen))
+            report(done)
     return found

@@ -30,8 +30,12 @@ class Pace:
                 await self._free.wait()
             self._in_flight += 1
         loop = asyncio.get_running_loop()
-        while (wait := self._not_before - loop.time()) > 0:
-            await asyncio.sleep(wait)
+        try:
+            while (wait := self._not_before - loop.time()) > 0:
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            await self.leave()
+            raise
         return self._round
 
     async def leave(self) -> None:
