@@ -1,7 +1,7 @@
 """What drawing several instructions and keeping one is worth, and which score to keep it by.
 
     python benchmarks/best_of_n.py [--writer fine-tuned|few-shot] [--languages swh_Latn,hin_Deva] [--documents 24]
-                                   [--evaluators FOLDER]
+                                   [--windows seen,unseen] [--evaluators FOLDER]
 
 A writer draws eight instructions for the first 300 characters of a text of the sample: `fine-tuned` is the sample
 profile's, `few-shot` its base model behind six pairs of recipes/seeds. Guards drop what cannot be used, copies of seed
@@ -138,12 +138,14 @@ def first_of_eight(instruction: str | None, own: int, texts: list[str], gain: Ga
 
 
 def table(hits: dict[str, dict[str, list[tuple[str, bool]]]], languages: Sequence[str]) -> str:
-    """Markdown, a line for each way: shares over all documents in both windows, and the unseen one by language."""
-    lines = ["| kept | seen | unseen | " + " | ".join(languages) + " |", "|---|" + "---:|" * (len(languages) + 2)]
+    """Markdown, a line for each way: shares over all documents in each window, and in the last one by language."""
+    windows = list(next(iter(hits.values())))
+    heads = ["kept", *windows, *(f"{code}, {windows[-1]}" for code in languages)]
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     for way, found in hits.items():
-        both = [f"{np.mean([hit for _, hit in found[window]]):.1%}" for window in WINDOWS]
-        each = [f"{np.mean([hit for code, hit in found['unseen'] if code == wanted]):.1%}" for wanted in languages]
-        lines.append(f"| {way} | " + " | ".join(both + each) + " |")
+        all_of = [f"{np.mean([hit for _, hit in found[window]]):.1%}" for window in windows]
+        each = [f"{np.mean([hit for code, hit in found[windows[-1]] if code == wanted]):.1%}" for wanted in languages]
+        lines.append(f"| {way} | " + " | ".join(all_of + each) + " |")
     return "\n".join(lines)
 
 
@@ -152,6 +154,7 @@ def main() -> None:
     parser.add_argument("--writer", choices=["fine-tuned", "few-shot"], default="fine-tuned")
     parser.add_argument("--languages", default="swh_Latn,hin_Deva,ind_Latn,tha_Thai,urd_Arab")
     parser.add_argument("--documents", type=int, default=24)
+    parser.add_argument("--windows", default="seen,unseen")
     parser.add_argument("--evaluators", type=Path)
     arguments = parser.parse_args()
     languages = arguments.languages.split(",")
@@ -174,13 +177,14 @@ def main() -> None:
         trained = arguments.evaluators and EmbeddedModel(Weights(base, arguments.evaluators / f"{language}.gguf"))
         kept = [chosen(draws, text, gain, trained) for draws, text in zip(drawn, documents, strict=True)]
         for way in set().union(*kept):
-            for name, window in WINDOWS.items():
+            for name in arguments.windows.split(","):
+                window = WINDOWS[name]
                 parts = [text[window] for text in documents]
                 found = [first_of_eight(one.get(way), own, parts, gain) for own, one in enumerate(kept)]
                 hits.setdefault(way, {}).setdefault(name, []).extend((language, hit) for hit in found)
         print(f"{language} done", file=sys.stderr, flush=True)
     names = sorted(hits, key=lambda way: (way != "1 draw", way))
-    print(f"{arguments.writer}, {len(hits['1 draw']['seen'])} documents\n")
+    print(f"{arguments.writer}, {len(next(iter(hits['1 draw'].values())))} documents\n")
     print(table({name: hits[name] for name in names}, languages))
 
 
