@@ -21,7 +21,7 @@ from xirecipe.hub.provenance import ModelUse, SourceUse
 from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
 from xirecipe.hub.rows import RELEASE_COLUMNS, SPLITS, split_table
 from xirecipe.hub.trainings import TrainingFacts, trainings
-from xirecipe.hub.version_facts import FileFacts, Since, VersionFacts
+from xirecipe.hub.version_facts import FileFacts, VersionFacts
 from xirecipe.load import shown_name
 from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.language import Language
@@ -94,19 +94,12 @@ class Decontamination:
     evaluations: tuple[tuple[str, int, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CardFacts(VersionFacts):
     """What a card is rendered from. None means that nothing recorded it."""
 
     recipe: Recipe
     language: Language
-    profile: str
-    date: str | None
-    tool: str | None
-    versions: dict[str, tuple[str, ...]]
-    recipe_sha256: str
-    fingerprint: str
-    command: str
     funnel: tuple[StageFacts, ...]
     splits: tuple[SplitFacts, ...]
     fields: tuple[FieldFacts, ...]
@@ -126,12 +119,7 @@ class CardFacts(VersionFacts):
     models: tuple[ModelUse, ...]
     processing: tuple[tuple[str, str], ...]
     decontamination: Decontamination | None
-    seeds: tuple[tuple[str, int], ...]
     examples: tuple[Row, ...]
-    files: tuple[FileFacts, ...]
-    limit: int | None
-    since: Since | None = None
-    """Known when a version is released; a run's own folder is compared with nothing."""
 
 
 def manifests_of(plan: AnyPlan, store: Store) -> dict[str, Manifest]:

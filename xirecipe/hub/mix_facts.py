@@ -25,7 +25,7 @@ from xirecipe.hub.measure import column, counted
 from xirecipe.hub.mix_rows import split_table
 from xirecipe.hub.provenance import ModelUse, SourceUse
 from xirecipe.hub.rows import SPLITS
-from xirecipe.hub.version_facts import FileFacts, Since, VersionFacts
+from xirecipe.hub.version_facts import FileFacts, VersionFacts
 from xirecipe.plan import MixPlan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
@@ -77,19 +77,12 @@ class Misaligned:
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MixFacts(VersionFacts):
     """What the card of a mix is rendered from. None means that nothing recorded it."""
 
     recipe: MixRecipe
     languages: dict[str, Language]
-    profile: str
-    date: str | None
-    tool: str | None
-    versions: dict[str, tuple[str, ...]]
-    recipe_sha256: str
-    fingerprint: str
-    command: str
     funnel: tuple[StageFacts, ...]
     splits: tuple[SplitRows, ...]
     parts: tuple[PartFacts, ...]
@@ -97,12 +90,7 @@ class MixFacts(VersionFacts):
     misaligned: tuple[Misaligned, ...]
     sources: tuple[SourceUse, ...]
     models: tuple[ModelUse, ...]
-    seeds: tuple[tuple[str, int], ...]
     examples: tuple[Row, ...]
-    files: tuple[FileFacts, ...]
-    limit: int | None
-    since: Since | None = None
-    """Known when a version is released; a run's own folder is compared with nothing."""
 
     @property
     def spoken(self) -> list[Language]:

@@ -28,12 +28,24 @@ class Since:
     changelog: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class VersionFacts:
-    """Properties that follow from a version's recipe, profile and splits."""
+    """What is known of a version of either kind. None means that nothing recorded it."""
 
     recipe: Recipe | MixRecipe
-    profile: str
     splits: tuple[Any, ...]
+    profile: str
+    date: str | None
+    tool: str | None
+    versions: dict[str, tuple[str, ...]]
+    recipe_sha256: str
+    fingerprint: str
+    command: str
+    seeds: tuple[tuple[str, int], ...]
+    files: tuple[FileFacts, ...]
+    limit: int | None
+    since: Since | None = None
+    """Known when a version is released; a run's own folder is compared with nothing."""
 
     @property
     def rows(self) -> int:
