@@ -32,7 +32,7 @@ def table(*columns: str, title: str | None = None) -> Table:
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, expand=False)
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
         right = name.startswith(">")
         made.add_column(name.removeprefix(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
