@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 
 import xirecipe
 from tests.engines.test_asking import processes_about, texts, wait_until
-from tests.models.fake_server import written
+from tests.models.fake_server import FakeServer, written
 from xirecipe.diagnostics import UserError
 from xirecipe.engines.asking import ask
 from xirecipe.models.client import client_for
@@ -78,7 +79,7 @@ def test_the_command_line_says_everything_the_recipe_and_the_settings_say() -> N
     assert command(model("org/big", **facts), settings, 8123, "python") == [
         *("python", "-m", "vllm.entrypoints.openai.api_server", "--model", "org/big"),
         *("--revision", "abc", "--tokenizer-revision", "abc", "--quantization", "awq", "--dtype", "bfloat16"),
-        *("--max-model-len", "4096", "--host", "127.0.0.1", "--port", "8123"),
+        *("--max-model-len", "4096", "--generation-config", "vllm", "--host", "127.0.0.1", "--port", "8123"),
         *("--tensor-parallel-size", "2", "--gpu-memory-utilization", "0.9"),
     ]
 
@@ -108,6 +109,23 @@ def test_an_adapted_model_is_asked_for_by_its_adapters_name(tmp_path: Path) -> N
     client = client_for(model("org/big", adapter=peft_folder(tmp_path, 8)), "writer", settings)
     assert isinstance(client, ServerClient)
     assert client.model == "xirecipe-adapter"
+
+
+def test_a_server_without_the_adapter_is_to_be_started_with_it(tmp_path: Path, fake_server: FakeServer) -> None:
+    fake_server.models = ("org/big",)
+    settings = Settings(environment={"XIRECIPE_MODEL_URL": fake_server.url})
+    client = client_for(model("org/big", adapter=peft_folder(tmp_path, 8)), "writer", settings)
+
+    async def answer() -> None:
+        try:
+            await client.answer(Request("complete", "Andiko", Sampling()))
+        finally:
+            await client.close()
+
+    with pytest.raises(FatalModelError) as caught:
+        asyncio.run(answer())
+    assert caught.value.code == "unknown-model"
+    assert f"--enable-lora --lora-modules xirecipe-adapter={tmp_path}" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("config", ["{}", "nothing", '{"r": 4096}'])
@@ -198,6 +216,7 @@ def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [
     "--revision main", "--dtype=float16", "--model other", "-q awq", "-qawq", "--seed 3", "--max_model_len 9",
+    "--chat-template x", "--generation-config auto", "--hf-overrides={}",
     "--max-model 9", "--served-model-name=x", "--tokenizer t", "--tokenizer-revision main", "--quantization awq",
 ])  # fmt: skip
 def test_settings_cannot_change_what_the_recipe_pins(arguments: str) -> None:

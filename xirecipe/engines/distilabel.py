@@ -28,7 +28,7 @@ from pydantic import PrivateAttr
 
 from xirecipe.engines.job import Job, Recorder
 from xirecipe.engines.lifecycle import in_process, leash, server_of, watch_worker, worker_file
-from xirecipe.engines.vllm_engine import IN_FLIGHT, VllmEngine, engine_options
+from xirecipe.engines.vllm_engine import VllmEngine, engine_options
 from xirecipe.models.client import Client, client_for
 from xirecipe.models.embedded_client import EmbeddedClient, groups
 from xirecipe.models.requests import FatalModelError, Request
@@ -250,11 +250,11 @@ class VllmLLM(Recording, vLLM):
         try:
             waiting = list(reversed(inputs))
             while engine is not None and ((waiting and not recorder.stopped) or engine.in_flight):
-                while waiting and engine.in_flight < IN_FLIGHT and recorder.start():
+                while waiting and engine.in_flight < engine.room and recorder.start():
                     key, offset = waiting.pop()
                     if failure := engine.add(key, recorder.request(offset)):
                         outcomes[key] = recorder.record(key, failure)
-                for key, answer in engine.step():
+                for key, answer in engine.step() if engine.in_flight else ():
                     outcomes[key] = recorder.record(key, answer)
         except Exception as error:
             recorder.broken(error)

@@ -11,26 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from xirecipe.models.replies import label_log_probs
-from xirecipe.models.requests import Answer, Failure, Request
+from xirecipe.models.requests import Answer, Failure, FatalModelError, Request, no_chat_template
 from xirecipe.models.server import TOP_TOKENS
 from xirecipe.models.vllm import ADAPTED, lora_rank, own_arguments
 from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
 
-#: Requests inside the engine at once: as many as vLLM decodes together by default.
-IN_FLIGHT = 256
-
 
 class VllmEngine:
-    """Wraps a `vllm.LLM`."""
+    """Wraps a `vllm.LLM`. Raises FatalModelError where the model cannot be asked as the recipe says."""
 
     def __init__(self, llm: Any, *, chat: bool, adapter: Path | None = None) -> None:
         self._engine = llm.llm_engine
         self._tokenizer = llm.get_tokenizer()
+        # A tokenizer without this name has its frame for messages elsewhere.
+        if chat and getattr(self._tokenizer, "chat_template", "") is None:
+            raise no_chat_template()
         self._chat = chat
         self._lora = _lora(adapter)
+        if self._lora is not None:
+            # Now, and not with the first request: weights that do not fit would end the engine's process.
+            self._engine.add_lora(self._lora)
         self._asked: dict[str, tuple[Request, int]] = {}
+        #: As many again as are decoded together: whoever finishes is followed at once, without waiting for us.
+        self.room = 2 * self._engine.vllm_config.scheduler_config.max_num_seqs
 
     @property
     def in_flight(self) -> int:
@@ -48,12 +53,22 @@ class VllmEngine:
         return None
 
     def step(self) -> list[tuple[str, Answer]]:
-        """Let the engine go one step. Returns what it finished."""
+        """Let the engine go one step. Returns what it finished. With nothing in flight it would wait for ever.
+
+        Raises FatalModelError when the engine's process died.
+        """
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         done = []
-        for output in self._engine.step():
+        try:
+            outputs = self._engine.step()
+        except EngineDeadError as error:
+            hint = "see the log for its last words; was there enough memory?"
+            raise FatalModelError("vllm-died", "vLLM's engine ended while it was asked", hint) from error
+        for output in outputs:
             if output.finished:
-                # vLLM may append its own mark to an id that it was given.
-                key = next(key for key in self._asked if output.request_id.startswith(key))
+                # Keys are hexadecimal; vLLM may append a mark of its own to an id that it was given.
+                key = output.request_id.partition("-")[0]
                 request, continued = self._asked.pop(key)
                 done.append((key, _answer(request, output, continued)))
         return done
@@ -104,11 +119,15 @@ def _lora(adapter: Path | None) -> Any:
 
 def _params(request: Request) -> Any:
     from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
 
+    # What is written so far is of no use here, and costs a text and an object for each token.
+    whole = RequestOutputKind.FINAL_ONLY
     match request.kind:
         case "complete":
             sampling = request.sampling or Sampling()
             return SamplingParams(
+                output_kind=whole,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 top_k=sampling.top_k or 0,
@@ -117,9 +136,9 @@ def _params(request: Request) -> Any:
                 seed=sampling.seed + request.draw,
             )
         case "choose":
-            return SamplingParams(temperature=0, max_tokens=1, logprobs=TOP_TOKENS[0])
+            return SamplingParams(output_kind=whole, temperature=0, max_tokens=1, logprobs=TOP_TOKENS[0])
         case "score":
-            return SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
+            return SamplingParams(output_kind=whole, temperature=0, max_tokens=1, prompt_logprobs=0)
 
 
 def _answer(request: Request, output: Any, continued: int) -> Answer:

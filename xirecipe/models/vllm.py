@@ -35,6 +35,10 @@ _PINNED = {
     "--max-model-len": "max_model_tokens",
     "--enable-lora": "adapter",
     "--lora-modules": "adapter",
+    "--chat-template": None,
+    "--generation-config": None,
+    "--override-generation-config": None,
+    "--hf-overrides": None,
     "--seed": None,  # every request carries its own, from `sampling.seed`
 }
 
@@ -57,6 +61,8 @@ def command(model: VllmModel, settings: Settings, port: int, python: str = sys.e
         "--quantization": model.quantization,
         "--dtype": model.dtype,
         "--max-model-len": model.max_model_tokens,
+        # Else what a model's authors would draw with joins in where a request is silent: only `sampling` counts.
+        "--generation-config": "vllm",
         "--host": "127.0.0.1",
         "--port": port,
     }
