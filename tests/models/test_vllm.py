@@ -21,7 +21,7 @@ from xirecipe.engines.asking import ask
 from xirecipe.models.client import client_for
 from xirecipe.models.requests import FatalModelError, Request
 from xirecipe.models.server import ServerClient
-from xirecipe.models.vllm import command, free_port, require_vllm, served
+from xirecipe.models.vllm import command, free_port, require_vllm, served, start_failed
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
 from xirecipe.store import Store
@@ -156,6 +156,24 @@ def test_a_server_that_ends_while_it_starts_is_the_users_error_with_its_reason(s
     assert caught.value.code == "vllm-start-failed"
     assert caught.value.message == "vLLM ended with code 1 while it started: ValueError: no such model"
     assert str(stand_in / "vllm.log") in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("printed", "reason"), [
+    ("ValidationError: 1 validation error for X\n  Value error, no folder /absent [type=value_error]\n  See x",
+     "Value error, no folder /absent [type=value_error]"),
+    ("(EngineCore) OSError: no weights\nRuntimeError: Engine core initialization failed. See root cause above.",
+     "(EngineCore) OSError: no weights"),
+    ("usage: x [-h]\nx: error: unrecognized arguments: --enforce-eeger\nSystemExit: 2",
+     "x: error: unrecognized arguments: --enforce-eeger"),
+    ("Killed", "Killed"),
+    ("", "it printed nothing"),
+])  # fmt: skip
+def test_the_reason_of_a_failed_start_is_the_last_line_that_gives_one(
+    tmp_path: Path, printed: str, reason: str
+) -> None:
+    log = tmp_path / "vllm.log"
+    log.write_text(printed, encoding="utf-8")
+    assert start_failed("vLLM did not start", log).message == f"vLLM did not start: {reason}"
 
 
 def test_a_server_that_never_gets_ready_is_stopped_at_the_limit(
