@@ -157,10 +157,14 @@ def digit_writer() -> Any:
     model = AutoModelForCausalLM.from_config(facts).float()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.fill_(1) if "norm" in name else weight.normal_(std=0.12)
-        # What all tokens have in common is what only the digits answer to.
-        model.model.embed_tokens.weight[:, 0] = 1.0
-        model.lm_head.weight[[_byte_tokens().index(digit) for digit in DIGITS], 0] += 2.0
+            weight.fill_(1) if "norm" in name else weight.normal_(std=0.3)
+            # One number of 64 is the same for every text: no layer reads or writes it, only the digits answer to it.
+            if "o_proj" in name or "down_proj" in name:
+                weight[0] = 0
+            elif "_proj" in name or "lm_head" in name:
+                weight[:, 0] = 0
+        model.model.embed_tokens.weight[:, 0] = 4
+        model.lm_head.weight[[_byte_tokens().index(digit) for digit in DIGITS], 0] = 60
     return model.eval()
 
 
