@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from xirecipe.models.replies import label_log_probs
@@ -34,6 +37,8 @@ class VllmEngine:
             # Now, and not with the first request: weights that do not fit would end the engine's process.
             self._engine.add_lora(self._lora)
         self._asked: dict[str, tuple[Request, int]] = {}
+        self._over = Event()
+        Thread(target=self._watch, daemon=True).start()
         #: As many again as are decoded together: whoever finishes is followed at once, without waiting for us.
         self.room = 2 * self._engine.vllm_config.scheduler_config.max_num_seqs
 
@@ -42,13 +47,17 @@ class VllmEngine:
         return len(self._asked)
 
     def add(self, key: str, request: Request) -> Failure | None:
-        """Hand a request over. A Failure when it does not fit the context."""
+        """Hand a request over. A Failure when it does not fit the context.
+
+        Raises FatalModelError when the engine's process died.
+        """
         tokens, continued = self._tokens(request)
         params = _params(request)
         needed, room = len(tokens) + params.max_tokens, self._engine.model_config.max_model_len
         if needed > room:
             return Failure("too_long", f"the prompt and what follows it need {needed} tokens; the context holds {room}")
-        self._engine.add_request(key, {"prompt_token_ids": tokens}, params, lora_request=self._lora)
+        with _alive():
+            self._engine.add_request(key, {"prompt_token_ids": tokens}, params, lora_request=self._lora)
         self._asked[key] = request, continued
         return None
 
@@ -57,14 +66,9 @@ class VllmEngine:
 
         Raises FatalModelError when the engine's process died.
         """
-        from vllm.v1.engine.exceptions import EngineDeadError
-
         done = []
-        try:
+        with _alive():
             outputs = self._engine.step()
-        except EngineDeadError as error:
-            hint = "see the log for its last words; was there enough memory?"
-            raise FatalModelError("vllm-died", "vLLM's engine ended while it was asked", hint) from error
         for output in outputs:
             if output.finished:
                 # Keys are hexadecimal; vLLM may append a mark of its own to an id that it was given.
@@ -75,7 +79,19 @@ class VllmEngine:
 
     def shut_down(self) -> None:
         """Stop the engine's own process. What distilabel does instead is for an older vLLM."""
+        self._over.set()
         self._engine.engine_core.shutdown()
+
+    def _watch(self) -> None:
+        """Wake who waits for a step when the engine's process was killed: vLLM 0.32 sees it and lets them wait on."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        core = self._engine.engine_core
+        # An engine in this very process has none of it, and cannot die alone.
+        while hasattr(core, "resources") and not self._over.wait(1):
+            if core.resources.engine_dead:
+                core.outputs_queue.put_nowait(EngineDeadError())
+                return
 
     def _tokens(self, request: Request) -> tuple[list[int], int]:
         """The request as token ids, and how many of the last ones are a continuation to be scored.
@@ -91,6 +107,18 @@ class VllmEngine:
             return tokens, 0
         continuation = list(self._tokenizer.encode(request.continuation, add_special_tokens=False))
         return tokens + continuation, len(continuation)
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    """An engine that died is the machine's doing (memory, most often) and no bug of ours. Raises FatalModelError."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    try:
+        yield
+    except EngineDeadError as error:
+        hint = "see the log for its last words; was there enough memory?"
+        raise FatalModelError("vllm-died", "vLLM's engine ended while it was asked", hint) from error
 
 
 def engine_options(model: VllmModel, settings: Settings) -> dict[str, Any]:
