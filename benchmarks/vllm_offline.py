@@ -64,7 +64,7 @@ def ours(workload: Workload) -> dict[str, float]:
     model, settings, sampling = workload.recipe()
     with TemporaryDirectory() as folder:
         requests = [Request("complete", prompt, sampling) for prompt in prompts(workload.rows)]
-        return answered(requests, model, settings, Path(folder))
+        return answered(requests, model, settings, Path(folder) / "asked")
 
 
 def theirs(workload: Workload) -> dict[str, float]:
