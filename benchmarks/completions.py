@@ -16,13 +16,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import peak_of
 from benchmarks.table import Comparison, show
+
+if TYPE_CHECKING:
+    from xirecipe.models.requests import Request
+    from xirecipe.recipe.models import Model
+    from xirecipe.settings import Settings
 
 EXEMPLARS = "Text: Maji hupwa na kujaa mara mbili kwa siku.\nInstruction: Explain how tides work.\n\n" * 12
 
@@ -88,17 +94,23 @@ def bare(url: str, rows: int, in_flight: int) -> dict[str, float]:
 
 
 def ours(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
-    """The stages' way of asking, from a list of requests to all answers in the log."""
-    from xirecipe.engines.asking import ask
     from xirecipe.models.requests import Request
     from xirecipe.recipe.models import Sampling, ServerModel
     from xirecipe.settings import Settings
-    from xirecipe.store import Store
 
     model = ServerModel(engine="server", model="m", revision="benchmark", license="apache-2.0")
     settings = Settings(requests_in_flight=in_flight, environment={"XIRECIPE_MODEL_URL": url})
+    requests = [Request("complete", prompt, Sampling(max_tokens=64)) for prompt in prompts(rows)]
+    return answered(requests, model, settings, folder)
+
+
+def answered(requests: Sequence[Request], model: Model, settings: Settings, folder: Path) -> dict[str, float]:
+    """The stages' way of asking, from a list of requests to all answers in the log."""
+    from xirecipe.engines.asking import ask
+    from xirecipe.store import Store
+
     folder.mkdir()
-    store = Store(folder / "store")
+    rows, store = len(requests), Store(folder / "store")
     # As a watcher sees it: when answers lie in the log.
     seen: list[tuple[float, int]] = []
     over = threading.Event()
@@ -112,7 +124,6 @@ def ours(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    requests = (Request("complete", prompt, Sampling(max_tokens=64)) for prompt in prompts(rows))
     with peak_of(children=True) as memory:
         asked = ask(
             requests, model=model, name="writer", work_folder=folder, store=store, settings=settings, budget=None,
@@ -124,7 +135,13 @@ def ours(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
     if asked.calls != rows:
         raise RuntimeError(f"{asked.calls} of {rows} were answered: {next(iter(asked.failures.values()), None)}")
     first, last = seen[0][0], next(moment for moment, size in seen if size == seen[-1][1])
-    return {"rate": (rows - 1) / max(last - first, 0.01), "seconds": seconds, "first": first, "peak_mib": memory.mib}
+    return {
+        "rate": (rows - 1) / max(last - first, 0.01),
+        "seconds": seconds,
+        "first": first,
+        "peak_mib": memory.mib,
+        "tokens": asked.completion_tokens,
+    }
 
 
 def compare(rows: int, in_flight: int, folder: Path) -> Iterator[Comparison]:

@@ -1,7 +1,10 @@
-"""Tiny models of random weights: a Gemma 3 and a Llama as GGUF files that llama.cpp and transformers both read."""
+"""Tiny models of random weights: a Gemma 3 and a Llama as GGUF files that llama.cpp and transformers both read, and a
+Llama as a repository on the Hub with an adapter, which vLLM reads."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +140,76 @@ def in_hub_cache(cache: Path, repository: str) -> Path:
     folder = cache / f"models--{repository.replace('/', '--')}" / "snapshots" / REVISION
     folder.mkdir(parents=True)
     return folder
+
+
+#: The answers of `digit_writer`.
+DIGITS = ("1", "2", "3", "4", "5")
+
+
+def digit_writer() -> Any:
+    """A Llama that answers in DIGITS, others for other prompts; its heads are as wide as vLLM wants them on a CPU."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    facts = config("llama")
+    facts.head_dim, facts.max_position_embeddings = 32, 256
+    torch.manual_seed(1)
+    model = AutoModelForCausalLM.from_config(facts).float()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.fill_(1) if "norm" in name else weight.normal_(std=0.3)
+            # One number of 64 is the same for every text: no layer reads or writes it, only the digits answer to it.
+            if "o_proj" in name or "down_proj" in name:
+                weight[0] = 0
+            elif "_proj" in name or "lm_head" in name:
+                weight[:, 0] = 0
+        model.model.embed_tokens.weight[:, 0] = 4
+        model.lm_head.weight[[_byte_tokens().index(digit) for digit in DIGITS], 0] = 60
+    return model.eval()
+
+
+def write_repository(model: Any, folder: Path, *, chat: bool) -> None:
+    """Weights, a tokenizer of bytes, a frame for messages where `chat`, and its authors' own way of drawing."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    model.save_pretrained(folder)
+    vocabulary = {token: number for number, token in enumerate(_byte_tokens())}
+    bytewise = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bytewise, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
+    )
+    if chat:
+        tokenizer.chat_template = (
+            "{% for m in messages %}<bos>{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}answer: "
+        )
+    tokenizer.save_pretrained(folder)
+    drawing = {"bos_token_id": 2, "eos_token_id": 1, "do_sample": True, "top_k": 1, "repetition_penalty": 1.9}
+    (folder / "generation_config.json").write_text(json.dumps(drawing), encoding="utf-8")
+
+
+def write_adapter(folder: Path, *, width: int) -> dict[str, str]:
+    """LoRA of rank 8 as PEFT saves it, for a model as wide as `width`; its section of a recipe."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    torch.manual_seed(2)
+    weights = {}
+    for layer in range(2):
+        place = f"base_model.model.model.layers.{layer}.self_attn.o_proj"
+        weights[f"{place}.lora_A.weight"] = torch.randn(8, 4 * 32)
+        weights[f"{place}.lora_B.weight"] = torch.randn(width, 8)
+    save_file(weights, folder / "adapter_model.safetensors")
+    facts = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 8, "target_modules": ["o_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(facts), encoding="utf-8")
+    digest = hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
+    return {"path": str(folder), "sha256": digest, "license": "cc0-1.0"}
+
+
+def _byte_tokens() -> list[str]:
+    from tokenizers import pre_tokenizers
+
+    return [*_CONTROL, *sorted(pre_tokenizers.ByteLevel.alphabet())]

@@ -359,6 +359,15 @@ def test_an_unknown_model_ends_the_run(fake_server: FakeServer) -> None:
     assert "`models.writer.model`" in (caught.value.hint or "")
 
 
+def test_a_base_model_that_is_sent_messages_ends_the_run(fake_server: FakeServer) -> None:
+    words = "default chat template is no longer allowed, so you must provide a chat template"
+    fake_server.fail_next(Fault("status", 400, words))
+    with pytest.raises(FatalModelError) as caught:
+        ask(fake_server, complete())
+    assert caught.value.code == "no-chat-template"
+    assert "prompt_format: completion" in (caught.value.hint or "")
+
+
 def test_a_url_without_its_v1_ends_the_run(fake_server: FakeServer) -> None:
     fake_server.url = fake_server.url.removesuffix("/v1")
     with pytest.raises(FatalModelError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -14,13 +15,13 @@ import pytest
 
 import xirecipe
 from tests.engines.test_asking import processes_about, texts, wait_until
-from tests.models.fake_server import written
+from tests.models.fake_server import FakeServer, written
 from xirecipe.diagnostics import UserError
 from xirecipe.engines.asking import ask
 from xirecipe.models.client import client_for
 from xirecipe.models.requests import FatalModelError, Request
 from xirecipe.models.server import ServerClient
-from xirecipe.models.vllm import command, free_port, require_vllm, served
+from xirecipe.models.vllm import command, free_port, require_vllm, served, start_failed
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
 from xirecipe.store import Store
@@ -78,7 +79,7 @@ def test_the_command_line_says_everything_the_recipe_and_the_settings_say() -> N
     assert command(model("org/big", **facts), settings, 8123, "python") == [
         *("python", "-m", "vllm.entrypoints.openai.api_server", "--model", "org/big"),
         *("--revision", "abc", "--tokenizer-revision", "abc", "--quantization", "awq", "--dtype", "bfloat16"),
-        *("--max-model-len", "4096", "--host", "127.0.0.1", "--port", "8123"),
+        *("--max-model-len", "4096", "--generation-config", "vllm", "--host", "127.0.0.1", "--port", "8123"),
         *("--tensor-parallel-size", "2", "--gpu-memory-utilization", "0.9"),
     ]
 
@@ -110,6 +111,23 @@ def test_an_adapted_model_is_asked_for_by_its_adapters_name(tmp_path: Path) -> N
     assert client.model == "xirecipe-adapter"
 
 
+def test_a_server_without_the_adapter_is_to_be_started_with_it(tmp_path: Path, fake_server: FakeServer) -> None:
+    fake_server.models = ("org/big",)
+    settings = Settings(environment={"XIRECIPE_MODEL_URL": fake_server.url})
+    client = client_for(model("org/big", adapter=peft_folder(tmp_path, 8)), "writer", settings)
+
+    async def answer() -> None:
+        try:
+            await client.answer(Request("complete", "Andiko", Sampling()))
+        finally:
+            await client.close()
+
+    with pytest.raises(FatalModelError) as caught:
+        asyncio.run(answer())
+    assert caught.value.code == "unknown-model"
+    assert f"--enable-lora --lora-modules xirecipe-adapter={tmp_path}" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("config", ["{}", "nothing", '{"r": 4096}'])
 def test_an_adapter_of_no_rank_that_vllm_knows_is_refused(tmp_path: Path, config: str) -> None:
     adapter = peft_folder(tmp_path, 8)
@@ -138,6 +156,24 @@ def test_a_server_that_ends_while_it_starts_is_the_users_error_with_its_reason(s
     assert caught.value.code == "vllm-start-failed"
     assert caught.value.message == "vLLM ended with code 1 while it started: ValueError: no such model"
     assert str(stand_in / "vllm.log") in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("printed", "reason"), [
+    ("ValidationError: 1 validation error for X\n  Value error, no folder /absent [type=value_error]\n  See x",
+     "Value error, no folder /absent [type=value_error]"),
+    ("(EngineCore) OSError: no weights\nRuntimeError: Engine core initialization failed. See root cause above.",
+     "(EngineCore) OSError: no weights"),
+    ("usage: x [-h]\nx: error: unrecognized arguments: --enforce-eeger\nSystemExit: 2",
+     "x: error: unrecognized arguments: --enforce-eeger"),
+    ("Killed", "Killed"),
+    ("", "it printed nothing"),
+])  # fmt: skip
+def test_the_reason_of_a_failed_start_is_the_last_line_that_gives_one(
+    tmp_path: Path, printed: str, reason: str
+) -> None:
+    log = tmp_path / "vllm.log"
+    log.write_text(printed, encoding="utf-8")
+    assert start_failed("vLLM did not start", log).message == f"vLLM did not start: {reason}"
 
 
 def test_a_server_that_never_gets_ready_is_stopped_at_the_limit(
@@ -198,6 +234,7 @@ def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [
     "--revision main", "--dtype=float16", "--model other", "-q awq", "-qawq", "--seed 3", "--max_model_len 9",
+    "--chat-template x", "--generation-config auto", "--hf-overrides={}",
     "--max-model 9", "--served-model-name=x", "--tokenizer t", "--tokenizer-revision main", "--quantization awq",
 ])  # fmt: skip
 def test_settings_cannot_change_what_the_recipe_pins(arguments: str) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from abc import abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +29,11 @@ from pydantic import PrivateAttr
 
 from xirecipe.engines.job import Job, Recorder
 from xirecipe.engines.lifecycle import in_process, leash, server_of, watch_worker, worker_file
-from xirecipe.engines.vllm_engine import IN_FLIGHT, VllmEngine, engine_options
+from xirecipe.engines.vllm_engine import VllmEngine, engine_options
 from xirecipe.models.client import Client, client_for
 from xirecipe.models.embedded_client import EmbeddedClient, groups
 from xirecipe.models.requests import FatalModelError, Request
-from xirecipe.models.vllm import require_vllm
+from xirecipe.models.vllm import require_vllm, start_failed
 from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import EmbeddedModel, VllmModel
 
@@ -229,14 +230,16 @@ class VllmLLM(Recording, vLLM):
     def connect(self, job: Job) -> None:
         assert isinstance(job.model, VllmModel)
         require_vllm()
+        adapter = adapter_of(job.model)
         try:
             self.extra_kwargs = engine_options(job.model, job.settings)
             vLLM.load(self)
-        except (ValueError, OSError, RuntimeError, SystemExit) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise FatalModelError("vllm-start-failed", f"vLLM did not start: {reason}", f"see {job.log}") from error
-        chat = job.model.prompt_format == "chat"
-        self._engine = VllmEngine(self._model, chat=chat, adapter=adapter_of(job.model))
+            self._engine = VllmEngine(self._model, chat=job.model.prompt_format == "chat", adapter=adapter)
+        except FatalModelError:
+            raise
+        except (Exception, SystemExit) as error:
+            traceback.print_exc()
+            raise start_failed("vLLM did not start", job.log) from error
 
     def disconnect(self) -> None:
         if self._engine is not None:
@@ -250,11 +253,11 @@ class VllmLLM(Recording, vLLM):
         try:
             waiting = list(reversed(inputs))
             while engine is not None and ((waiting and not recorder.stopped) or engine.in_flight):
-                while waiting and engine.in_flight < IN_FLIGHT and recorder.start():
+                while waiting and engine.in_flight < engine.room and recorder.start():
                     key, offset = waiting.pop()
                     if failure := engine.add(key, recorder.request(offset)):
                         outcomes[key] = recorder.record(key, failure)
-                for key, answer in engine.step():
+                for key, answer in engine.step() if engine.in_flight else ():
                     outcomes[key] = recorder.record(key, answer)
         except Exception as error:
             recorder.broken(error)

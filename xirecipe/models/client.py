@@ -29,8 +29,10 @@ def client_for(model: Model, name: str, settings: Settings) -> Client:
     match model:
         case EmbeddedModel():
             return EmbeddedClient(model, settings)
-        case VllmModel(adapter=Adapter()):
-            return ServerClient(ADAPTED, name, model.prompt_format, settings)
+        case VllmModel(adapter=Adapter(path=folder)):
+            start = f"start it with `--enable-lora --lora-modules {ADAPTED}={folder}`"
+            hint = f"{start}, and `--max-lora-rank` where the rank is above 16"
+            return ServerClient(ADAPTED, name, model.prompt_format, settings, hint)
         case ServerModel() | VllmModel():
             return ServerClient(model.model, name, model.prompt_format, settings)
         case _:

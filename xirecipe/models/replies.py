@@ -84,9 +84,13 @@ def score_of(reply: Reply, prompt: str, continuation: str) -> tuple[float, int] 
         pieces = list(zip(listed.get("tokens") or [], listed.get("token_logprobs") or [], strict=True))
     # The text is looked for from the back: tokenizers put their own in front (BOS), never behind. A server that
     # ignores `echo` lists only what it wrote, where the text is not found.
-    at = "".join(text for text, _ in pieces).rfind(prompt + continuation)
+    whole, listed_text = prompt + continuation, "".join(text for text, _ in pieces)
+    at = listed_text.rfind(whole)
     if at < 0:
-        return None
+        # vLLM's own list is silent about the very first token, which without a BOS is the text's.
+        if not (choice.get("prompt_logprobs") and listed_text and whole.endswith(listed_text)):
+            return None
+        at = len(listed_text) - len(whole)
     first, last = at + len(prompt), at + len(prompt) + len(continuation)
     scored: list[float] = []
     for (text, log_prob), end in zip(pieces, accumulate(len(text) for text, _ in pieces), strict=True):

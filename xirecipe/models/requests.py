@@ -69,3 +69,9 @@ class FatalModelError(Exception):
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.hint = code, message, hint
+
+
+def no_chat_template() -> FatalModelError:
+    """What a base model says to a chat message."""
+    message = "the model has no chat template: it continues texts and answers no messages"
+    return FatalModelError("no-chat-template", message, "set `models.<name>.prompt_format: completion`")

@@ -15,7 +15,7 @@ import aiohttp
 
 from xirecipe.models.pacing import Pace
 from xirecipe.models.replies import Reply, answer_of, error_message, first_token_log_probs, label_log_probs, score_of
-from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
+from xirecipe.models.requests import Answer, Failure, FatalModelError, Request, no_chat_template
 from xirecipe.models.retries import TryAgain, crowded_seconds, retried, retry_after_seconds
 from xirecipe.recipe.models import Sampling
 from xirecipe.settings import PREFIX, Settings
@@ -41,8 +41,13 @@ class ServerClient:
     path is unknown, or so many requests in a row failed after all their attempts that the rest would too.
     """
 
-    def __init__(self, model: str, name: str, prompt_format: str, settings: Settings) -> None:
-        """`model` is the server's name of the model, `name` the recipe's, which finds URL and key in the settings."""
+    def __init__(
+        self, model: str, name: str, prompt_format: str, settings: Settings, if_unknown: str | None = None
+    ) -> None:
+        """`model` is the server's name of the model, `name` the recipe's, which finds URL and key in the settings.
+
+        `if_unknown` is the hint where the server does not know the model.
+        """
         url = settings.model_url(name)
         example = f"export {url_variable(name)}=http://localhost:8000/v1"
         if not url:
@@ -51,6 +56,9 @@ class ServerClient:
             raise FatalModelError("bad-model-url", f"the URL of the model `{name}` is not one: {url}", example)
         self.url = url.rstrip("/")
         self.model, self._name, self._chat, self._settings = model, name, prompt_format == "chat", settings
+        self._if_unknown = (
+            if_unknown or f"`models.{name}.model` must be the server's name for it; {self.url}/models lists them"
+        )
         self._key = settings.model_key(name)
         self._session: aiohttp.ClientSession | None = None
         self._pace = Pace(settings.requests_in_flight)
@@ -226,7 +234,7 @@ class ServerClient:
             raise FatalModelError(
                 "unknown-model",
                 f"{self.url} does not know the model `{self.model}`",
-                f"`models.{self._name}.model` must be the server's name for it; {self.url}/models lists them",
+                self._if_unknown,
             )
         if 300 <= status < 400 or status in (404, 405):
             raise FatalModelError(
@@ -234,6 +242,8 @@ class ServerClient:
                 f"{self.url} has no {path} (HTTP {status})",
                 f"{PREFIX}MODEL_URL usually ends in /v1",
             )
+        if "provide a chat template" in text:
+            raise no_chat_template()
         too_long = any(words in text.lower() for words in _TOO_LONG)
         return Failure("too_long" if too_long else "refused", detail)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shlex
 import socket
 import subprocess
@@ -35,9 +36,17 @@ _PINNED = {
     "--max-model-len": "max_model_tokens",
     "--enable-lora": "adapter",
     "--lora-modules": "adapter",
+    "--chat-template": None,
+    "--generation-config": None,
+    "--override-generation-config": None,
+    "--hf-overrides": None,
     "--seed": None,  # every request carries its own, from `sampling.seed`
 }
 
+#: An exception of Python's, one of pydantic's reasons, or a complaint of argparse's.
+_NAMES_ERROR = re.compile(r"Error\b|Value error,|\berror: ")
+#: What vLLM's process says of its engine's; the reason stands above.
+_POINTS_UP = "Engine core initialization failed"
 
 #: What a server calls the model with its adapter on it.
 ADAPTED = "xirecipe-adapter"
@@ -57,6 +66,8 @@ def command(model: VllmModel, settings: Settings, port: int, python: str = sys.e
         "--quantization": model.quantization,
         "--dtype": model.dtype,
         "--max-model-len": model.max_model_tokens,
+        # Else what a model's authors would draw with joins in where a request is silent: only `sampling` counts.
+        "--generation-config": "vllm",
         "--host": "127.0.0.1",
         "--port": port,
     }
@@ -121,9 +132,9 @@ def served(
         while not _healthy(port):
             seconds = int(time.monotonic() - begun)
             if process.poll() is not None:
-                raise _failed(f"vLLM ended with code {process.returncode} while it started", log)
+                raise start_failed(f"vLLM ended with code {process.returncode} while it started", log)
             if seconds >= limit:
-                raise _failed(f"vLLM was not ready within {limit:,} seconds", log)
+                raise start_failed(f"vLLM was not ready within {limit:,} seconds", log)
             waiting(seconds, limit)
             time.sleep(1)
         yield f"http://127.0.0.1:{port}/v1"
@@ -153,10 +164,10 @@ def _healthy(port: int) -> bool:
         return False
 
 
-def _failed(what: str, log: Path) -> FatalModelError:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    # vLLM's reason stands in the last line that names an error; what follows is its shutting down.
-    named = [line.strip() for line in lines if "Error" in line]
+def start_failed(what: str, log: Path) -> FatalModelError:
+    """Why vLLM did not start: the last line of its log that names an error. What follows is its shutting down."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    named = [line for line in lines if _NAMES_ERROR.search(line) and _POINTS_UP not in line]
     reason = (named or lines or ["it printed nothing"])[-1]
     return FatalModelError(
         "vllm-start-failed", f"{what}: {reason[:300]}", f"see {log}; {PREFIX}VLLM_ARGUMENTS takes more arguments for it"
