@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.builders import REPOSITORY, Folder, recipe_folder
+from tests.builders import REPOSITORY, Folder, recipe_folder, xirecipe
 from tests.engines.tiny_models import REVISION, in_hub_cache, random_model, write_gguf
 from xirecipe.artifact import Artifact, Manifest
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError
 from xirecipe.fingerprint import file_digest
-from xirecipe.learned import GGUF, SAFETENSORS, model_of
+from xirecipe.learned import GGUF, SAFETENSORS, model_of, writer_of
+from xirecipe.models.completions import CompletionLog
 from xirecipe.models.embedded import EmbeddedModel, Weights
 from xirecipe.models.weights import adapter_of
 from xirecipe.plan import Plan
@@ -218,3 +219,111 @@ def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(tmp_pat
         found = manifest.facts[f"evaluator_{when}"]
         assert found["held_out"] == 12
         assert 0 <= found["auc"] <= 1
+
+
+#: No guard: what a tiny model writes is only almost English.
+UNGUARDED: dict[str, Any] = {
+    "min_english_score": None, "max_exemplar_similarity": None, "max_leaked_words": None, "missing_input": False,
+    "min_words": None, "max_words": None,
+}  # fmt: skip
+
+
+def in_rounds(folder: Folder, cache: Path, **refine: Any) -> Path:
+    """A recipe whose writer learns twelve documents' instructions in rounds, judged by embeddings."""
+    texts = [{"id": f"d{i}", "text": f"{noun} ni kitu kimoja tu {i}."} for i, noun in enumerate(NOUNS)]
+    # What a pair held out is answered with, as a document.
+    texts += [{"id": f"pair {pair['id']}", "text": pair["response"]} for pair in PAIRS]
+    folder.json_lines("texts.jsonl", texts)
+    rounds = {"rounds": 2, "score": "similarity", "min_score": -1.0, "draws": 2, "exemplars": 0, "learn": True}
+    return recipe(
+        folder, cache, **{
+            "generate.learn": LEARN | {"max_steps": 60}, "generate.guards": UNGUARDED, "dedup": {"minhash": None},
+            "generate.sampling": {"max_tokens": 24, "stop": ["\n"]},
+            "judge": {"similarity": {}}, "select": {"score": "similarity"}, "split": {"test_ratio": 0.2},
+            "refine": rounds | {"min_changed_ratio": 0.0} | refine,
+        },
+    )  # fmt: skip
+
+
+def stages_of(path: Path) -> dict[str, Stage]:
+    return {stage.label: stage for stage in compile_recipe(path).stages}
+
+
+@pytest.mark.end_to_end
+def test_a_writer_learns_its_best_rows_before_every_round_and_nothing_that_is_held_out(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XIRECIPE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("XIRECIPE_WORKERS", "1")
+    store, folder = Store(tmp_path / "store"), recipe_folder(tmp_path)
+    assert xirecipe("run", in_rounds(folder, cache), "--to", "judge").code == 0
+    judged = stages_of(in_rounds(folder, cache))["judge"]
+    scores = sorted(row["similarity"] for row in read(store.artifact("judge", judged.fingerprint).data))
+    # Half of the documents are flawed, and half of the others are more than may be learnt.
+    most = len(scores) // 4
+    path = in_rounds(folder, cache, min_score=scores[len(scores) // 2], max_learnt_rows=most)
+    ran = xirecipe("run", path)
+    assert ran.code == 0, ran.err
+
+    stages = stages_of(path)
+    made = {label: store.artifact(stage.kind, stage.fingerprint) for label, stage in stages.items()}
+    adapters = {
+        label: made[label].manifest().facts["adapter"]["sha256"]
+        for label in ("train writer", "train writer 1", "train writer 2")
+    }
+    assert len(set(adapters.values())) == 3
+    first = list(read(made["train writer"].data))
+    held_out = {row["text"] for row in first if row["part"] == "held_out"}
+    assert len(held_out) == 2
+    for number, before in ((1, "judge"), (2, "refine 1")):
+        manifest, rows = made[f"train writer {number}"].manifest(), list(read(made[f"train writer {number}"].data))
+        best = [row for row in rows if row["seed"] == "best_rows"]
+        lost = list(read(made[f"train writer {number}"].dropped))
+        assert manifest.facts["best_rows"] == len(best) == most - len(lost)
+        assert {row["reason"] for row in lost} <= {"held_out", "duplicate"}
+        assert manifest.rows_in == len(PAIRS) + most
+        assert not held_out & {row["text"] for row in best}
+        assert {row["pair_id"] for row in rows if row["part"] == "held_out"} == {
+            row["pair_id"] for row in first if row["part"] == "held_out"
+        }
+        written = {(row["document_id"], row["instruction"]): row["similarity"] for row in read(made[before].data)}
+        learnt = [written[row["pair_id"], row["instruction"]] for row in best]
+        assert learnt == sorted(learnt, reverse=True)
+        # The round drafted with this adapter: its answers stand in the log of that model alone.
+        model = model_of(writer_of(stages[f"refine {number}"]), store)
+        assert isinstance(model, recipe_models.EmbeddedModel)
+        assert model.adapter is not None
+        assert model.adapter.sha256 == adapters[f"train writer {number}"]
+        answers = made[f"refine {number}"].manifest()
+        with CompletionLog(store.completions, model.identity) as log:
+            assert len(log) == answers.calls > 0
+
+    assert xirecipe("verify", path).code == 0
+    card = xirecipe("card", path).out
+    assert f"| writer, before round 1 | {8 + manifest.facts['best_rows']}" in card or "before round 1" in card
+    learnt_document = best[0]["pair_id"]
+    assert "train writer 2: learnt" in xirecipe("trace", path, learnt_document).out
+    page = xirecipe("report", path)
+    assert page.code == 0, page.err
+    again = xirecipe("run", path)
+    assert "nothing to do" in again.out
+
+
+@pytest.mark.end_to_end
+def test_no_training_is_paid_for_before_a_round_that_is_not_run(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XIRECIPE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("XIRECIPE_WORKERS", "1")
+    # No document is flawed, so that the first round changes nothing.
+    path = in_rounds(recipe_folder(tmp_path), cache, min_score=-1.0, min_changed_ratio=0.5)
+    ran = xirecipe("run", path)
+    assert ran.code == 0, ran.err
+    stage = stages_of(path)["train writer 2"]
+    manifest = Store(tmp_path / "store").artifact("train", stage.fingerprint).manifest()
+    assert manifest.facts == {"stopped": True}
+    assert manifest.rows_in == manifest.kept == 0
+    assert xirecipe("verify", path).code == 0
+    assert "before round 2" not in xirecipe("card", path).out
