@@ -176,9 +176,7 @@ def test_rounds_that_teach_nothing_are_the_rounds_of_always(folder: Folder) -> N
     ],
     ids=lambda change: str(next(iter(change))) if isinstance(change, dict) else "",
 )
-def test_what_a_rounds_training_hangs_on_trains_it_again(
-    folder: Folder, change: dict[str, Any], first: str
-) -> None:
+def test_what_a_rounds_training_hangs_on_trains_it_again(folder: Folder, change: dict[str, Any], first: str) -> None:
     before = fingerprints(in_rounds(folder))
     after = changed(before, fingerprints(in_rounds(folder, **change)))
     assert after[0] == first
@@ -235,7 +233,9 @@ def test_weights_behind_a_server_cannot_be_trained(folder: Folder) -> None:
 def test_rounds_train_no_writer_that_learns_in_context(folder: Folder) -> None:
     rounds = {"min_score": 2.0, "learn": True}
     said = mistakes(folder, **{"generate.learn": {"method": "in_context"}, "refine": rounds})
-    assert "error[cannot-train]: `refine.learn` trains the writer before each round, and `generate.learn` does not" in said
+    assert (
+        "error[cannot-train]: `refine.learn` trains the writer before each round, and `generate.learn` does not" in said
+    )
     assert re.search(r"tiny\.yaml:\d+:\d+: error\[cannot-train\]", said)
     assert "`generate.learn: {method: fine_tune}`" in said
     assert "cannot-train" not in mistakes(folder, refine=rounds)

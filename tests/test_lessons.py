@@ -107,7 +107,9 @@ def test_equal_pairs_are_learnt_once_and_said_to_be_dropped(folder: Folder) -> N
     made = plan(folder, **with_learn(seeds={"more": {"path": "more.jsonl", "license": "cc0-1.0"}}))
     kept, dropped = writer_lessons(training(made))
     assert [lesson.row["pair_id"] for lesson in kept] == ["a", "b", "c"]
-    assert [(each.row["pair_id"], each.row["seed"], each.reason) for each in dropped] == [("again", "more", "duplicate")]
+    assert [(each.row["pair_id"], each.row["seed"], each.reason) for each in dropped] == [
+        ("again", "more", "duplicate")
+    ]
 
 
 def many(count: int, language: str) -> list[dict[str, str]]:
@@ -165,15 +167,13 @@ def second_training(folder: Folder, **changes: Any) -> Stage:
 
 
 def test_a_rounds_best_rows_are_learnt_behind_the_prompt_that_their_documents_are_asked_with(folder: Folder) -> None:
-    folder.write("prompts/write.j2", "{{ url }} {{ text }}{{ instruction }}:")
+    folder.write("prompts/write.j2", "{{ url }} {{ text }}:")
     document = {"text": "Jua linawaka sana.", "url": "a.example"}
     *seeds, best = writer_lessons(second_training(folder), [best_row("7", "Tell of the  sun.", **document)])[0]
     assert len(seeds) == len(SEED)
-    ((_, asked),) = generate_requests(
-        plan(folder).stage("generate"), [{**document, "document_id": "7", "instruction": ""}]
-    )
-    # The instruction of the draft is the answer, and stands in no prompt.
-    assert (best.prompt, best.answer) == (asked.prompt, " Tell of the sun.\n") == ("a.example Jua linawaka sana.:", best.answer)
+    ((_, asked),) = generate_requests(plan(folder).stage("generate"), [{**document, "document_id": "7"}])
+    assert best.prompt == asked.prompt == "a.example Jua linawaka sana.:"
+    assert best.answer == " Tell of the sun.\n"
     assert {key: best.row[key] for key in ("pair_id", "seed", "language", "part", "level")} == {
         "pair_id": "7", "seed": "best_rows", "language": "swh_Latn", "part": "learn", "level": None,
     }  # fmt: skip

@@ -129,8 +129,6 @@ def _answer(stage: Stage, prompt: str, answer: str) -> str:
     return f"{space}{answer}\n" if stage.role == "writer" else f"{space}{answer}"
 
 
-def lessons_of(
-    stage: Stage, rating_set: Iterable[Row], best: Iterable[Row] = ()
-) -> tuple[list[Lesson], list[LeftOut]]:
+def lessons_of(stage: Stage, rating_set: Iterable[Row], best: Iterable[Row] = ()) -> tuple[list[Lesson], list[LeftOut]]:
     """All lessons of a train stage, and the pairs that become none."""
     return writer_lessons(stage, best) if stage.role == "writer" else (judge_lessons(stage, rating_set), [])

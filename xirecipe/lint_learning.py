@@ -1,4 +1,4 @@
-"""Rules about `generate.learn`, `judge.learn` and `refine.learn`: weights that can be trained, and pairs to train them on."""
+"""Rules about `learn` of `generate`, `judge` and `refine`: weights that can be trained, and pairs to train them on."""
 
 from __future__ import annotations
 
