@@ -237,7 +237,8 @@ def in_rounds(folder: Folder, cache: Path, **refine: Any) -> Path:
     rounds = {"rounds": 2, "score": "similarity", "min_score": -1.0, "draws": 2, "exemplars": 0, "learn": True}
     return recipe(
         folder, cache, **{
-            "generate.learn": LEARN | {"max_steps": 60}, "generate.guards": UNGUARDED, "dedup": {"minhash": None},
+            "corpus.filters.language": None, "dedup": {"minhash": None},
+            "generate.learn": LEARN | {"max_steps": 60}, "generate.guards": UNGUARDED,
             "generate.sampling": {"max_tokens": 24, "stop": ["\n"]},
             "judge": {"similarity": {}}, "select": {"score": "similarity"}, "split": {"test_ratio": 0.2},
             "refine": rounds | {"min_changed_ratio": 0.0} | refine,
@@ -260,54 +261,53 @@ def test_a_writer_learns_its_best_rows_before_every_round_and_nothing_that_is_he
     assert xirecipe("run", in_rounds(folder, cache), "--to", "judge").code == 0
     judged = stages_of(in_rounds(folder, cache))["judge"]
     scores = sorted(row["similarity"] for row in read(store.artifact("judge", judged.fingerprint).data))
-    # Half of the documents are flawed, and half of the others are more than may be learnt.
-    most = len(scores) // 4
+    # Half of the documents are flawed, and not all of the others are learnt from.
+    most = 4
     path = in_rounds(folder, cache, min_score=scores[len(scores) // 2], max_learnt_rows=most)
     ran = xirecipe("run", path)
     assert ran.code == 0, ran.err
 
     stages = stages_of(path)
     made = {label: store.artifact(stage.kind, stage.fingerprint) for label, stage in stages.items()}
-    adapters = {
-        label: made[label].manifest().facts["adapter"]["sha256"]
-        for label in ("train writer", "train writer 1", "train writer 2")
-    }
-    assert len(set(adapters.values())) == 3
-    first = list(read(made["train writer"].data))
-    held_out = {row["text"] for row in first if row["part"] == "held_out"}
+    pairs = list(read(made["train writer"].data))
+    held_out = {row["text"] for row in pairs if row["part"] == "held_out"}
     assert len(held_out) == 2
+    learnt: dict[str, list[tuple[str, str]]] = {made["train writer"].manifest().facts["adapter"]["sha256"]: []}
     for number, before in ((1, "judge"), (2, "refine 1")):
-        manifest, rows = made[f"train writer {number}"].manifest(), list(read(made[f"train writer {number}"].data))
+        train = made[f"train writer {number}"]
+        manifest, rows, lost = train.manifest(), list(read(train.data)), list(read(train.dropped))
         best = [row for row in rows if row["seed"] == "best_rows"]
-        lost = list(read(made[f"train writer {number}"].dropped))
-        assert manifest.facts["best_rows"] == len(best) == most - len(lost)
+        assert 0 < len(best) <= len(best) + len(lost) <= most
+        assert manifest.rows_in == len(PAIRS) + len(best) + len(lost)
+        assert manifest.facts["best_rows"] == len(best)
         assert {row["reason"] for row in lost} <= {"held_out", "duplicate"}
-        assert manifest.rows_in == len(PAIRS) + most
         assert not held_out & {row["text"] for row in best}
-        assert {row["pair_id"] for row in rows if row["part"] == "held_out"} == {
-            row["pair_id"] for row in first if row["part"] == "held_out"
-        }
-        written = {(row["document_id"], row["instruction"]): row["similarity"] for row in read(made[before].data)}
-        learnt = [written[row["pair_id"], row["instruction"]] for row in best]
-        assert learnt == sorted(learnt, reverse=True)
-        # The round drafted with this adapter: its answers stand in the log of that model alone.
+        assert {row["text"] for row in rows if row["part"] == "held_out"} == held_out
+        rated = {(row["document_id"], row["instruction"]): row["similarity"] for row in read(made[before].data)}
+        found = [rated[row["pair_id"], row["instruction"]] for row in best]
+        assert found == sorted(found, reverse=True)
+        assert found[-1] >= scores[len(scores) // 2]
+        # The same lessons make the same adapter, and others another one.
+        lessons = [(row["pair_id"], row["instruction"]) for row in best]
+        adapter = manifest.facts["adapter"]["sha256"]
+        assert learnt.setdefault(adapter, lessons) == lessons
+        # The round drafted with this adapter: the log of the model that wears it has its answers.
         model = model_of(writer_of(stages[f"refine {number}"]), store)
         assert isinstance(model, recipe_models.EmbeddedModel)
         assert model.adapter is not None
-        assert model.adapter.sha256 == adapters[f"train writer {number}"]
-        answers = made[f"refine {number}"].manifest()
+        assert model.adapter.sha256 == adapter
         with CompletionLog(store.completions, model.identity) as log:
-            assert len(log) == answers.calls > 0
+            assert len(log) >= made[f"refine {number}"].manifest().calls
+    assert made["refine 1"].manifest().calls > 0
+    assert len(learnt) >= 2
 
     assert xirecipe("verify", path).code == 0
-    card = xirecipe("card", path).out
-    assert f"| writer, before round 1 | {8 + manifest.facts['best_rows']}" in card or "before round 1" in card
-    learnt_document = best[0]["pair_id"]
-    assert "train writer 2: learnt" in xirecipe("trace", path, learnt_document).out
+    n = manifest.facts["best_rows"]
+    assert f"| writer, before round 2 | {8 + n}, {n} of them best rows so far | 2 |" in xirecipe("card", path).out
+    assert "train writer 2: learnt" in xirecipe("trace", path, best[0]["pair_id"]).out
     page = xirecipe("report", path)
     assert page.code == 0, page.err
-    again = xirecipe("run", path)
-    assert "nothing to do" in again.out
+    assert "nothing to do" in xirecipe("run", path).out
 
 
 @pytest.mark.end_to_end
@@ -321,8 +321,14 @@ def test_no_training_is_paid_for_before_a_round_that_is_not_run(
     path = in_rounds(recipe_folder(tmp_path), cache, min_score=-1.0, min_changed_ratio=0.5)
     ran = xirecipe("run", path)
     assert ran.code == 0, ran.err
-    stage = stages_of(path)["train writer 2"]
-    manifest = Store(tmp_path / "store").artifact("train", stage.fingerprint).manifest()
+    stages, store = stages_of(path), Store(tmp_path / "store")
+    first = store.artifact("train", stages["train writer 1"].fingerprint)
+    rows = list(read(first.data))
+    held_out = {row["text"] for row in rows if row["part"] == "held_out"}
+    # Every document is good enough, those among them whose texts are held out; no round learns these.
+    assert {row["text"] for row in read(first.dropped) if row["reason"] == "held_out"} == held_out
+    assert not held_out & {row["text"] for row in rows if row["part"] == "learn"}
+    manifest = store.artifact("train", stages["train writer 2"].fingerprint).manifest()
     assert manifest.facts == {"stopped": True}
     assert manifest.rows_in == manifest.kept == 0
     assert xirecipe("verify", path).code == 0
