@@ -157,7 +157,7 @@ class Stage:
 
     @cached_property
     def _before(self) -> frozenset[str]:
-        """Fingerprints of its inputs and of all that they hang on, kept: a round hangs on the one before by two ways."""
+        """Fingerprints of all that it hangs on; kept, because a round hangs on the one before by two ways."""
         own = (stage.fingerprint for stage in self.inputs)
         return frozenset(own).union(*(stage._before for stage in self.inputs))
 
