@@ -16,6 +16,7 @@ from xirecipe.learned import GGUF, SAFETENSORS, model_of, writer_of
 from xirecipe.plan import Plan
 from xirecipe.recipe.models import Adapter, EmbeddedModel, VllmModel
 from xirecipe.store import Store
+from xirecipe.tables import write
 
 FACTS = {"adapter": {"files": {GGUF: "a" * 64, SAFETENSORS: "b" * 64}, "license": "gemma"}, "steps": 10}
 VLLM = {"engine": "vllm", "model": "a/b", "revision": "c" * 40, "license": "apache-2.0"}
@@ -216,6 +217,24 @@ def test_a_plan_shows_what_a_rounds_training_may_learn_at_most(folder: Folder, t
     # Three documents, one draft each, one more in the first round.
     assert pairs() == [3, 3 + 3, 3 + 6]
     assert pairs(**{"refine.max_learnt_rows": 2}) == [3, 5, 5]
+
+
+def test_a_trace_says_in_which_rounds_a_document_was_learnt(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, store = in_rounds(folder), Store(tmp_path / "store")
+    monkeypatch.setenv("XIRECIPE_STORE", str(store.root))
+    learnt = {"pair_id": "0", "seed": "best_rows", "instruction": "Describe the news."}
+    for stage in made.stages[:6]:
+        artifact = store.artifact(stage.kind, stage.fingerprint)
+        store.start(artifact)
+        rows = [{"document_id": "0", "text": "Habari."}] if stage.kind != "train" else [learnt][: stage.round]
+        kept = write(artifact.data, rows, stage.columns)
+        artifact.write_manifest(Manifest(stage.kind, stage.fingerprint, stage.payload, kept, kept, kept))
+    said = xirecipe("trace", folder.root / "tiny.yaml", "0").out
+    assert "train writer 1: learnt\n  instruction: Describe the news." in said
+    assert "train writer:" not in said
+    assert "on its way: the stages after judge are not done" in said
 
 
 def mistakes(folder: Folder, **changes: Any) -> str:

@@ -229,9 +229,8 @@ UNGUARDED: dict[str, Any] = {
 
 
 def in_rounds(folder: Folder, cache: Path, **refine: Any) -> Path:
-    """A recipe whose writer learns twelve documents' instructions in rounds, judged by embeddings."""
+    """A recipe whose writer learns in rounds, judged by embeddings; two documents are what pairs held out answer."""
     texts = [{"id": f"d{i}", "text": f"{noun} ni kitu kimoja tu {i}."} for i, noun in enumerate(NOUNS)]
-    # What a pair held out is answered with, as a document.
     texts += [{"id": f"pair {pair['id']}", "text": pair["response"]} for pair in PAIRS]
     folder.json_lines("texts.jsonl", texts)
     rounds = {"rounds": 2, "score": "similarity", "min_score": -1.0, "draws": 2, "exemplars": 0, "learn": True}
@@ -250,17 +249,26 @@ def stages_of(path: Path) -> dict[str, Stage]:
     return {stage.label: stage for stage in compile_recipe(path).stages}
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Folder]:
+    """A recipe folder, the current one, with a store in which everything before the first round is done."""
+    folder = recipe_folder(tmp_path_factory.mktemp("rounds"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder.root)
+        patch.setenv("XIRECIPE_STORE", str(folder.root / "store"))
+        patch.setenv("XIRECIPE_WORKERS", "1")
+        ran = xirecipe("run", in_rounds(folder, cache), "--to", "judge")
+        assert ran.code == 0, ran.err
+        yield folder
+
+
 @pytest.mark.end_to_end
 def test_a_writer_learns_its_best_rows_before_every_round_and_nothing_that_is_held_out(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    judged: Folder, cache: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XIRECIPE_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("XIRECIPE_WORKERS", "1")
-    store, folder = Store(tmp_path / "store"), recipe_folder(tmp_path)
-    assert xirecipe("run", in_rounds(folder, cache), "--to", "judge").code == 0
-    judged = stages_of(in_rounds(folder, cache))["judge"]
-    scores = sorted(row["similarity"] for row in read(store.artifact("judge", judged.fingerprint).data))
+    folder, store = judged, Store(judged.root / "store")
+    judge = stages_of(in_rounds(folder, cache))["judge"]
+    scores = sorted(row["similarity"] for row in read(store.artifact("judge", judge.fingerprint).data))
     # Half of the documents are flawed, and not all of the others are learnt from.
     most = 4
     path = in_rounds(folder, cache, min_score=scores[len(scores) // 2], max_learnt_rows=most)
@@ -311,17 +319,12 @@ def test_a_writer_learns_its_best_rows_before_every_round_and_nothing_that_is_he
 
 
 @pytest.mark.end_to_end
-def test_no_training_is_paid_for_before_a_round_that_is_not_run(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XIRECIPE_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("XIRECIPE_WORKERS", "1")
+def test_no_training_is_paid_for_before_a_round_that_is_not_run(judged: Folder, cache: Path) -> None:
     # No document is flawed, so that the first round changes nothing.
-    path = in_rounds(recipe_folder(tmp_path), cache, min_score=-1.0, min_changed_ratio=0.5)
+    path = in_rounds(judged, cache, min_score=-1.0, min_changed_ratio=0.5)
     ran = xirecipe("run", path)
     assert ran.code == 0, ran.err
-    stages, store = stages_of(path), Store(tmp_path / "store")
+    stages, store = stages_of(path), Store(judged.root / "store")
     first = store.artifact("train", stages["train writer 1"].fingerprint)
     rows = list(read(first.data))
     held_out = {row["text"] for row in rows if row["part"] == "held_out"}
