@@ -325,12 +325,15 @@ def test_no_training_is_paid_for_before_a_round_that_is_not_run(judged: Folder, 
     ran = xirecipe("run", path)
     assert ran.code == 0, ran.err
     stages, store = stages_of(path), Store(judged.root / "store")
-    first = store.artifact("train", stages["train writer 1"].fingerprint)
-    rows = list(read(first.data))
-    held_out = {row["text"] for row in rows if row["part"] == "held_out"}
-    # Every document is good enough, those among them whose texts are held out; no round learns these.
-    assert {row["text"] for row in read(first.dropped) if row["reason"] == "held_out"} == held_out
-    assert not held_out & {row["text"] for row in rows if row["part"] == "learn"}
+    rows = list(read(store.artifact("train", stages["train writer 1"].fingerprint).data))
+    held_out = [row for row in rows if row["part"] == "held_out"]
+    best = [row for row in rows if row["seed"] == "best_rows"]
+    # Every document is good enough, those among them that are pairs held out; no round learns these.
+    rated = {row["text"] for row in read(store.artifact("judge", stages["judge"].fingerprint).data)}
+    assert {row["text"] for row in held_out} <= rated
+    assert best
+    for column in ("text", "instruction"):
+        assert not {row[column] for row in held_out} & {row[column] for row in best}
     manifest = store.artifact("train", stages["train writer 2"].fingerprint).manifest()
     assert manifest.facts == {"stopped": True}
     assert manifest.rows_in == manifest.kept == 0
