@@ -270,7 +270,7 @@ def test_a_writer_learns_its_best_rows_before_every_round_and_nothing_that_is_he
     judge = stages_of(in_rounds(folder, cache))["judge"]
     scores = sorted(row["similarity"] for row in read(store.artifact("judge", judge.fingerprint).data))
     # Half of the documents are flawed, and not all of the others are learnt from.
-    most = 4
+    most = 8
     path = in_rounds(folder, cache, min_score=scores[len(scores) // 2], max_learnt_rows=most)
     ran = xirecipe("run", path)
     assert ran.code == 0, ran.err
