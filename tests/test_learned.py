@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from tests.builders import SEED, Folder, recipe_folder, xirecipe
 from tests.test_lessons import WEIGHTS, changes_of, plan, training, with_learn
 from xirecipe.artifact import Manifest
 from xirecipe.costs import cost_plan
-from xirecipe.learned import GGUF, SAFETENSORS, model_of
+from xirecipe.learned import GGUF, SAFETENSORS, model_of, writer_of
 from xirecipe.plan import Plan
 from xirecipe.recipe.models import Adapter, EmbeddedModel, VllmModel
 from xirecipe.store import Store
+from xirecipe.tables import write
 
 FACTS = {"adapter": {"files": {GGUF: "a" * 64, SAFETENSORS: "b" * 64}, "license": "gemma"}, "steps": 10}
 VLLM = {"engine": "vllm", "model": "a/b", "revision": "c" * 40, "license": "apache-2.0"}
@@ -128,6 +130,113 @@ def test_a_plan_knows_how_long_a_training_takes_by_its_last_one_or_by_a_declared
     assert seconds(plan(folder, **with_learn(max_steps=100)), store) == pytest.approx(200)
 
 
+def in_rounds(folder: Folder, rounds: int = 2, **changes: Any) -> Plan:
+    """The plan that trains the writer again before each round; `refine.…` changes a key of the rounds."""
+    keys = {name.removeprefix("refine."): changes.pop(name) for name in list(changes) if name.startswith("refine.")}
+    return plan(folder, refine={"rounds": rounds, "min_score": 2.0, "learn": True} | keys, **changes)
+
+
+def test_each_round_is_preceded_by_a_training_that_learns_from_the_rows_before_it(folder: Folder) -> None:
+    made = in_rounds(folder)
+    stages = {stage.label: stage for stage in made.stages}
+    assert list(stages)[2:9] == [
+        "train writer", "generate", "judge", "train writer 1", "refine 1", "train writer 2", "refine 2",
+    ]  # fmt: skip
+    assert [given.label for given in stages["train writer 2"].inputs] == ["refine 1"]
+    assert [given.label for given in stages["refine 2"].inputs] == ["refine 1", "train writer 2"]
+    # Documents go from round to round, and through no training.
+    assert [stage.label for stage in stages["split"].lineage][-6:-2] == ["refine 2", "refine 1", "judge", "generate"]
+    assert not [stage.label for stage in made.document_stages if stage.kind == "train"]
+    assert stages["train writer 2"].taught == stages["train writer"].taught
+    assert stages["train writer 2"].hangs_on(stages["train writer"])
+
+
+def test_many_rounds_are_compiled_at_once(folder: Folder) -> None:
+    stages = in_rounds(folder, rounds=60).stages
+    assert stages[-1].hangs_on(stages[0])
+    assert not stages[0].hangs_on(stages[-1])
+
+
+def test_rounds_that_teach_nothing_are_the_rounds_of_always(folder: Folder) -> None:
+    never = {"rounds": 2, "min_score": 2.0}
+    before = fingerprints(plan(folder, refine=never))
+    assert fingerprints(plan(folder, refine=never | {"learn": False, "max_learnt_rows": 5})) == before
+    after = fingerprints(in_rounds(folder))
+    assert changed(before, after)[:2] == ["train writer 1", "refine 1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ({"refine.max_learnt_rows": 5}, "train writer 1"),
+        ({"refine.min_score": 2.5}, "train writer 1"),
+        ({"refine.draws": 2}, "refine 1"),
+        ({"generate.guards": {"min_words": 2}}, "generate"),
+        ({"judge.rubric.levels": {"3": 4, "1": 1}}, "judge"),
+        (with_learn(learning_rate=1e-4), "train writer"),
+    ],
+    ids=lambda change: str(next(iter(change))) if isinstance(change, dict) else "",
+)
+def test_what_a_rounds_training_hangs_on_trains_it_again(folder: Folder, change: dict[str, Any], first: str) -> None:
+    before = fingerprints(in_rounds(folder))
+    after = changed(before, fingerprints(in_rounds(folder, **change)))
+    assert after[0] == first
+    assert "train writer 2" in after
+
+
+def test_one_more_round_is_one_more_training_and_leaves_the_others(folder: Folder) -> None:
+    before, after = fingerprints(in_rounds(folder)), fingerprints(in_rounds(folder, rounds=3))
+    assert changed(before, after)[:2] == ["train writer 3", "refine 3"]
+
+
+def test_a_round_asks_with_the_adapter_of_the_training_before_it(folder: Folder, tmp_path: Path) -> None:
+    made, store = in_rounds(folder), Store(tmp_path / "store")
+    stages = {stage.label: stage for stage in made.stages}
+    for number, label in enumerate(("train writer", "train writer 1", "train writer 2")):
+        stage = stages[label]
+        artifact = store.artifact("train", stage.fingerprint)
+        store.start(artifact)
+        facts = {"adapter": {"files": {GGUF: str(number) * 64}, "license": "gemma"}}
+        manifest = Manifest("train", stage.fingerprint, stage.payload, 3, 3, 3, facts=facts)
+        artifact.write_manifest(manifest)
+        assert manifest.label == label
+    for number, asks in enumerate((stages["generate"], writer_of(stages["refine 1"]), writer_of(stages["refine 2"]))):
+        model = model_of(asks, store)
+        assert isinstance(model, EmbeddedModel)
+        assert model.adapter is not None
+        assert model.adapter.sha256 == str(number) * 64
+    plain = plan(folder, refine={"rounds": 1, "min_score": 2.0})
+    assert writer_of(next(s for s in plain.stages if s.kind == "refine")) is plain.stage("generate")
+
+
+def test_a_plan_shows_what_a_rounds_training_may_learn_at_most(folder: Folder, tmp_path: Path) -> None:
+    def pairs(**changes: Any) -> list[int | None]:
+        costs = cost_plan(in_rounds(folder, **changes), Store(tmp_path / "store"))
+        return [cost.rows_in for cost in costs if cost.stage.role == "writer"]
+
+    # Three documents, one draft each, one more in the first round.
+    assert pairs() == [3, 3 + 3, 3 + 6]
+    assert pairs(**{"refine.max_learnt_rows": 2}) == [3, 5, 5]
+
+
+def test_a_trace_says_in_which_rounds_a_document_was_learnt(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, store = in_rounds(folder), Store(tmp_path / "store")
+    monkeypatch.setenv("XIRECIPE_STORE", str(store.root))
+    learnt = {"pair_id": "0", "seed": "best_rows", "instruction": "Describe the news."}
+    for stage in made.stages[:6]:
+        artifact = store.artifact(stage.kind, stage.fingerprint)
+        store.start(artifact)
+        rows = [{"document_id": "0", "text": "Habari."}] if stage.kind != "train" else [learnt][: stage.round]
+        kept = write(artifact.data, rows, stage.columns)
+        artifact.write_manifest(Manifest(stage.kind, stage.fingerprint, stage.payload, kept, kept, kept))
+    said = xirecipe("trace", folder.root / "tiny.yaml", "0").out
+    assert "train writer 1: learnt\n  instruction: Describe the news." in said
+    assert "train writer:" not in said
+    assert "on its way: the stages after judge are not done" in said
+
+
 def mistakes(folder: Folder, **changes: Any) -> str:
     return xirecipe("check", folder.recipe(changes_of(**changes))).err
 
@@ -138,6 +247,17 @@ def test_weights_behind_a_server_cannot_be_trained(folder: Folder) -> None:
     assert "error[cannot-train]: `generate.learn` trains weights, and those of `writer` are behind a server" in said
     assert "tiny.yaml:" in said
     assert "name an `embedded` or `vllm` model, or learn with `method: in_context`" in said
+
+
+def test_rounds_train_no_writer_that_learns_in_context(folder: Folder) -> None:
+    rounds = {"min_score": 2.0, "learn": True}
+    said = mistakes(folder, **{"generate.learn": {"method": "in_context"}, "refine": rounds})
+    assert (
+        "error[cannot-train]: `refine.learn` trains the writer before each round, and `generate.learn` does not" in said
+    )
+    assert re.search(r"tiny\.yaml:\d+:\d+: error\[cannot-train\]", said)
+    assert "`generate.learn: {method: fine_tune}`" in said
+    assert "cannot-train" not in mistakes(folder, refine=rounds)
 
 
 def test_quantized_weights_and_adapted_ones_cannot_be_trained(folder: Folder) -> None:

@@ -107,7 +107,9 @@ def test_equal_pairs_are_learnt_once_and_said_to_be_dropped(folder: Folder) -> N
     made = plan(folder, **with_learn(seeds={"more": {"path": "more.jsonl", "license": "cc0-1.0"}}))
     kept, dropped = writer_lessons(training(made))
     assert [lesson.row["pair_id"] for lesson in kept] == ["a", "b", "c"]
-    assert [(row["pair_id"], row["seed"]) for row in dropped] == [("again", "more")]
+    assert [(each.row["pair_id"], each.row["seed"], each.reason) for each in dropped] == [
+        ("again", "more", "duplicate")
+    ]
 
 
 def many(count: int, language: str) -> list[dict[str, str]]:
@@ -150,6 +152,66 @@ def test_pairs_of_another_language_are_asked_about_in_its_name(folder: Folder) -
     assert own.prompt.startswith("Swahili: ")
     assert finnish.prompt.startswith("Finnish: ")
     assert finnish.row["language"] == "fin_Latn"
+
+
+ROUNDS = {"refine": {"rounds": 1, "min_score": 2.0, "learn": True}}
+
+
+def best_row(document: str, instruction: str, text: str, **columns: Any) -> dict[str, Any]:
+    return {"document_id": document, "draw": 0, "instruction": instruction, "text": text, "url": "", **columns}
+
+
+def second_training(folder: Folder, **changes: Any) -> Stage:
+    """The training before the first round."""
+    return next(stage for stage in plan(folder, **ROUNDS, **changes).stages if stage.label == "train writer 1")
+
+
+def test_a_rounds_best_rows_are_learnt_behind_the_prompt_that_their_documents_are_asked_with(folder: Folder) -> None:
+    folder.write("prompts/write.j2", "{{ url }} {{ text }}:")
+    document = {"text": "Jua linawaka sana.", "url": "a.example"}
+    *seeds, best = writer_lessons(second_training(folder), [best_row("7", "Tell of the  sun.", **document)])[0]
+    assert len(seeds) == len(SEED)
+    ((_, asked),) = generate_requests(plan(folder).stage("generate"), [{**document, "document_id": "7"}])
+    assert best.prompt == asked.prompt == "a.example Jua linawaka sana.:"
+    assert best.answer == " Tell of the sun.\n"
+    assert {key: best.row[key] for key in ("pair_id", "seed", "language", "part", "level")} == {
+        "pair_id": "7", "seed": "best_rows", "language": "swh_Latn", "part": "learn", "level": None,
+    }  # fmt: skip
+
+
+def test_best_rows_are_cut_as_pairs_are(folder: Folder) -> None:
+    stage = second_training(folder, **with_learn(max_text_chars=15))
+    rows = [best_row("7", "Tell of the sun.", "Jua linawaka. Ni saa sita.")]
+    assert writer_lessons(stage, rows)[0][-1].row["text"] == "Jua linawaka."
+
+
+def test_what_is_held_out_is_learnt_in_no_round_by_its_instruction_or_by_its_text(folder: Folder) -> None:
+    long = {"id": "long", "instruction": "Describe a lake.", "response": "Ziwa ni kubwa. " + "Maji yake ni safi. " * 30}
+    folder.json_lines("seed.jsonl", [*many(9, "swh"), long])
+    # All but one are held out, the long one among them: which one is learnt is drawn by hash.
+    stage = second_training(folder, **with_learn(held_out_ratio=0.9))
+    first = writer_lessons(training(plan(folder, **with_learn(held_out_ratio=0.9))))[0]
+    held_out = [lesson.row for lesson in first if lesson.row["part"] == "held_out"]
+    assert len(held_out) == 9
+    assert "long" in {row["pair_id"] for row in held_out}
+    (learnt,) = (lesson.row for lesson in first if lesson.row["part"] == "learn")
+    same = held_out[0]
+    rows = [
+        best_row("by instruction", f" {same['instruction'].upper()} ", "Maandishi mengine."),
+        best_row("by text", "Tell of something else.", f" {same['text']}\n"),
+        best_row("by what is shown", "Say what a lake is.", long["response"] + "Mwisho wake ni mwingine."),
+        best_row("a learnt text", "Tell it otherwise.", learnt["text"]),
+        best_row("a learnt pair", learnt["instruction"], learnt["text"]),
+        best_row("another", "Tell of the sun.", "Jua linawaka."),
+    ]
+    lessons, left_out = writer_lessons(stage, rows)
+    assert [(each.row["pair_id"], each.reason) for each in left_out] == [
+        ("by instruction", "held_out"), ("by text", "held_out"), ("by what is shown", "held_out"),
+        ("a learnt pair", "duplicate"),
+    ]  # fmt: skip
+    assert [lesson.row for lesson in lessons[: len(first)]] == [lesson.row for lesson in first]
+    assert [lesson.row["pair_id"] for lesson in lessons[len(first) :]] == ["a learnt text", "another"]
+    assert {lesson.row["part"] for lesson in lessons[len(first) :]} == {"learn"}
 
 
 def test_an_evaluator_learns_the_label_of_every_rated_pair_behind_the_prompt_it_will_be_asked(folder: Folder) -> None:

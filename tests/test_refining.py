@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xirecipe.recipe.generation import Refine
-from xirecipe.refining import best_candidates, best_drafts, is_flawed, round_facts
+from xirecipe.refining import best_candidates, best_drafts, is_flawed, is_last, learnt_candidates, round_facts
 
 CONFIG = Refine(score="rubric", min_score=2.0, exemplars=2)
 
@@ -41,6 +41,28 @@ def test_the_best_become_exemplars_no_flawed_one_and_no_instruction_twice() -> N
 def test_a_candidate_whose_text_is_long_becomes_no_exemplar() -> None:
     best = best_drafts([row("a", 3.0, chars=1501), row("b", 2.0, chars=1500)], CONFIG)
     assert [found["document_id"] for found in best_candidates(best, CONFIG)] == ["b"]
+
+
+def test_a_writer_learns_the_best_drafts_however_long_in_the_order_of_their_scores_and_ties_by_document() -> None:
+    rows = [row("b", 2.5), row("a", 2.5), row("c", 3.0, chars=9000), row("d", 1.9), row("e", 2.1, 0), row("e", 2.2, 1)]
+    best = best_drafts(rows, CONFIG)
+    assert [(r["document_id"], r["draw"]) for r in learnt_candidates(best, CONFIG)] == [
+        ("c", 0), ("a", 0), ("b", 0), ("e", 1),
+    ]  # fmt: skip
+
+
+def test_a_writer_learns_no_more_rows_than_the_recipe_says_and_no_instruction_twice() -> None:
+    rows = [row(str(i), 3.0 - i / 100, instruction="Explain rain." if i < 3 else None) for i in range(8)]
+    few = CONFIG.model_copy(update={"max_learnt_rows": 2, "exemplars": 0})
+    assert [r["document_id"] for r in learnt_candidates(best_drafts(rows, few), few)] == ["0", "3"]
+
+
+def test_no_round_follows_one_that_changed_too_little_or_was_not_run() -> None:
+    changed = {"stopped": False, "changed_ratio": CONFIG.min_changed_ratio}
+    assert not is_last(None, CONFIG)
+    assert not is_last(changed, CONFIG)
+    assert is_last(changed | {"changed_ratio": 0.019}, CONFIG)
+    assert is_last({"round": 2, "stopped": True}, CONFIG)
 
 
 def test_a_round_says_what_it_changed() -> None:

@@ -49,8 +49,8 @@ class Manifest:
     def label(self) -> str:
         """What people call the stage: its kind, and which round it was, which dataset it was for, or whom it taught."""
         identity = self.payload.get("identity", {})
-        which = identity.get("round") or identity.get("dataset") or identity.get("role")
-        return f"{self.stage} {which}" if which else self.stage
+        which = (identity.get("dataset"), identity.get("role"), identity.get("round"))
+        return " ".join([self.stage, *(str(each) for each in which if each)])
 
     @property
     def balanced(self) -> bool:

@@ -103,8 +103,8 @@ RATING_COLUMNS: tuple[Column, ...] = (
 
 #: Of a train stage: the pairs that a model learnt from, and those held out to measure it on. Natural logarithms.
 TRAIN_COLUMNS: tuple[Column, ...] = (
-    Column("pair_id", "string", "train", "The seed pair"),
-    Column("seed", "string", "train", "`seed`, a name under `learn.seeds`, or `rating_set`"),
+    Column("pair_id", "string", "train", "The seed pair; of `best_rows`, the document"),
+    Column("seed", "string", "train", "`seed`, a name under `learn.seeds`, `rating_set` or `best_rows`"),
     Column("language", "string", "train", "The language of the response"),
     Column("instruction", "string", "train", "The English instruction"),
     Column("text", "string", "train", "As much of the response as the prompt showed"),

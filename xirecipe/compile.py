@@ -198,8 +198,8 @@ def _text_plan(
         **model(recipe.generate.model),
     )  # fmt: skip
     learn = recipe.generate.learn
-    taught = lessons(learn) if isinstance(learn, WriterFineTune) else {}
-    stages += trained(writer, learn, prompts=writer.prompts, **taught)
+    taught = {"prompts": writer.prompts} | (lessons(learn) if isinstance(learn, WriterFineTune) else {})
+    stages += trained(writer, learn, **taught)
     rated_by = []
     if recipe.rating_set is not None:
         rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed))))
@@ -208,7 +208,12 @@ def _text_plan(
     stages += [*rated_by, *trained(rater, judge.learn, *rated_by, prompts=learnt)]
     if recipe.refine is not None:
         for number in range(1, recipe.refine.rounds + 1):
-            stages.append(stage("refine", recipe.refine, stages[-1], round=number))
+            refine = stage("refine", recipe.refine, stages[-1], round=number)
+            if recipe.refine.learn:
+                facts = {"model_name": writer.model_name, "model": writer.model, "best_by": recipe.refine, **taught}
+                stages.append(stage("train", learn, stages[-1], teaches=writer, round=number, **facts))
+                refine = replace(refine, inputs=(*refine.inputs, stages[-1]))
+            stages.append(refine)
     if recipe.decontaminate is not None:
         content = _content("evaluation", recipe.decontaminate.evaluations, root, hashes, contents)
         stages.append(stage("decontaminate", recipe.decontaminate, stages[-1], files=content))

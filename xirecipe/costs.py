@@ -58,7 +58,7 @@ def cost_plan(plan: AnyPlan, store: Store) -> list[StageCost]:
     rows_out: dict[str, int | None] = {}
     for stage in plan.stages:
         given = [rows_out[each.fingerprint] for each in stage.feeding]
-        rows_in = _read(stage) if not given else _sum(given)
+        rows_in = _sum(given) if given else _read(stage, rows_out)
         costs.append(_cost(plan, stage, rows_in, rows_out, store))
         rows_out[stage.fingerprint] = costs[-1].rows_out
     return costs
@@ -262,12 +262,15 @@ def _guessed_tokens(stage: Stage) -> float:
     return (prompt + exemplars + 1_000) / CHARS_PER_TOKEN + completion
 
 
-def _read(stage: Stage) -> int | None:
-    """What a first stage reads: seed pairs, or documents where that can be known by looking at local files."""
+def _read(stage: Stage, rows_out_of: dict[str, int | None]) -> int | None:
+    """What a stage reads that no rows come into: pairs, and at most so many best rows as a round's training may learn;
+    or documents, where that can be known by looking at local files."""
     if stage.kind == "rating_set":
         return len(stage.exemplars)
     if stage.kind == "train":
-        return len(stage.taught)
+        most = 0 if stage.best_by is None else stage.best_by.max_learnt_rows
+        there = [rows_out_of[given.fingerprint] for given in stage.inputs]
+        return len(stage.taught) + min([most, *(rows for rows in there if rows is not None)])
     assert isinstance(stage.config, Corpus | Dataset)
     total = 0
     for source in _sources(stage.config):

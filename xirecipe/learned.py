@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from xirecipe.recipe.models import Adapter, EmbeddedModel, Model, VllmModel
@@ -33,3 +34,13 @@ def model_of(stage: Stage, store: Store) -> Model | None:
         case _:
             raise AssertionError(f"{stage.label}: a server's model was trained")
     return stage.model.model_copy(update={"adapter": adapter})
+
+
+def writer_of(stage: Stage) -> Stage:
+    """The writer as a refining round asks it: with the adapter of the training before the round, where there is one."""
+    writer, train = stage.ancestor("generate"), stage.beside("train")
+    if writer is None:
+        raise AssertionError(f"a plan with {stage.label} and no generate")
+    if train is None:
+        return writer
+    return replace(writer, inputs=(*(given for given in writer.inputs if given.kind != "train"), train))

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from xirecipe.fingerprint import digest
-from xirecipe.pairs import Taught
-from xirecipe.questions import generate_requests, judge_requests
+from xirecipe.pairs import BEST_ROWS, Pair, Taught
+from xirecipe.questions import generate_requests, judge_requests, shown
 from xirecipe.rating import blank, examples, labels_of_levels
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.learning import WriterFineTune
+from xirecipe.selecting import fold
 from xirecipe.sentences import cut_at_sentence
 from xirecipe.stage import Stage
 from xirecipe.tables import Row
 
-#: Why a pair is not learnt from: another one is equal to it, word for word.
-DUPLICATE = "duplicate"
+#: Why a pair is not learnt from: another one is equal to it, word for word; or a best row is, or has the text or the
+#: instruction of, a pair that is held out.
+DUPLICATE, HELD_OUT = "duplicate", "held_out"
 
 
 @dataclass(frozen=True)
@@ -29,36 +31,66 @@ class Lesson:
     answer: str
 
 
-def writer_lessons(stage: Stage) -> tuple[list[Lesson], list[Row]]:
-    """A writer's lessons, and the rows that are equal to one before. Raises UserError for a prompt that fails."""
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that becomes no lesson, and why."""
+
+    row: Row
+    reason: str
+    detail: str
+
+
+def writer_lessons(stage: Stage, best: Iterable[Row] = ()) -> tuple[list[Lesson], list[LeftOut]]:
+    """A writer's lessons, and the pairs that become none. Raises UserError for a prompt that fails.
+
+    `best` are a round's best candidates. They are learnt like pairs and never measured on, and what is held out stays
+    so: none with the instruction of a pair held out is learnt, nor one with its text, whole or as a prompt shows it.
+    """
     config, asks = stage.config, stage.teaches
     assert isinstance(config, WriterFineTune)
     assert asks is not None
     assert isinstance(asks.config, Generate)
     held_out = _held_out(stage.taught, config)
+    kept_from = {fold(instruction) for instruction in held_out}
     one = replace(asks, config=asks.config.model_copy(update={"draws": 1}))
+    columns = {column.name for column in asks.inputs[0].columns}
     lessons: list[Lesson] = []
-    duplicates: list[Row] = []
+    left_out: list[LeftOut] = []
     seen: set[tuple[str, str]] = set()
-    for taught in stage.taught:
+    # Seeds first: what they hold out is known before the first of the best rows comes.
+    for taught, document in [*((taught, None) for taught in stage.taught), *_as_taught(stage, best)]:
         # As `clean_instruction` reads answers: one line.
         instruction = " ".join(taught.pair.instruction.split())
         facts = stage.languages[taught.language]
         text = cut_at_sentence(taught.pair.response, config.max_text_chars, facts.sentence_enders)
+        teller = replace(one, language=facts, exemplars=tuple(e for e in asks.exemplars if e != taught.pair))
+        texts = {fold(taught.pair.response), fold(shown(teller, text))}
         row: Row = {
             "pair_id": taught.pair.id, "seed": taught.seed, "language": taught.language, "instruction": instruction,
-            "text": text, "level": None, "part": "held_out" if instruction in held_out else "learn",
+            "text": text, "level": None,
+            "part": "held_out" if document is None and instruction in held_out else "learn",
         }  # fmt: skip
+        if document is not None and kept_from & {fold(instruction), *texts}:
+            left_out.append(LeftOut(row, HELD_OUT, "instruction or text of a pair held out"))
+            continue
         if (instruction, taught.pair.response) in seen:
-            duplicates.append(row)
+            left_out.append(LeftOut(row, DUPLICATE, "equal to a pair before it"))
             continue
         seen.add((instruction, taught.pair.response))
-        teller = replace(one, language=facts, exemplars=tuple(e for e in asks.exemplars if e != taught.pair))
-        asked = blank(asks) | {"text": text, "document_id": taught.pair.id, "language": taught.language}
+        if row["part"] == "held_out":
+            kept_from |= texts
+        known = {name: value for name, value in (document or {}).items() if name in columns}
+        asked = blank(asks) | known | {"text": text, "document_id": taught.pair.id, "language": taught.language}
         asked.pop("exemplars", None)
         ((_, request),) = generate_requests(teller, [asked])
         lessons.append(Lesson(row, request.prompt, _answer(stage, request.prompt, instruction)))
-    return lessons, duplicates
+    return lessons, left_out
+
+
+def _as_taught(stage: Stage, best: Iterable[Row]) -> Iterator[tuple[Taught, Row]]:
+    """Best rows as pairs, with the columns of their documents, which prompts may read."""
+    for row in best:
+        yield Taught(BEST_ROWS, stage.language.code, Pair(row["document_id"], row["instruction"], row["text"])), row
 
 
 def judge_lessons(stage: Stage, rating_set: Iterable[Row]) -> list[Lesson]:
@@ -97,6 +129,6 @@ def _answer(stage: Stage, prompt: str, answer: str) -> str:
     return f"{space}{answer}\n" if stage.role == "writer" else f"{space}{answer}"
 
 
-def lessons_of(stage: Stage, rating_set: Iterator[Row]) -> tuple[list[Lesson], list[Row]]:
-    """All lessons of a train stage, and rows that are equal to one before."""
-    return writer_lessons(stage) if stage.role == "writer" else (judge_lessons(stage, rating_set), [])
+def lessons_of(stage: Stage, rating_set: Iterable[Row], best: Iterable[Row] = ()) -> tuple[list[Lesson], list[LeftOut]]:
+    """All lessons of a train stage, and the pairs that become none."""
+    return writer_lessons(stage, best) if stage.role == "writer" else (judge_lessons(stage, rating_set), [])

@@ -43,6 +43,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (lint_prompts.evaluation, {"models", "evaluate"}),
         (_seed, {"seed", "generate"}),
         (lint_learning.learning, {"seed", "generate", "judge", "models"}),
+        (lint_learning.rounds, {"generate", "refine"}),
         (_corpus, {"corpus"}),
         (_decontamination, {"decontaminate"}),
         (_scores, {"select", "judge", "embed", "refine"}),

@@ -1,4 +1,4 @@
-"""Rules about `generate.learn` and `judge.learn`: weights that can be trained, and pairs to train them on."""
+"""Rules about `learn` of `generate`, `judge` and `refine`: weights that can be trained, and pairs to train them on."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def learning(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     if isinstance(judge, FineTune) and loaded.tree.data.get("rating_set") is None:
         message = "`judge.learn` learns from the rating set, and there is none"
         yield Diagnostic("missing-rating-set", message, loaded.key_span("judge", "learn"), "add `rating_set: {}`")
+
+
+def rounds(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    """Rounds train a writer that is trained."""
+    refine = recipe.refine
+    if refine is not None and refine.learn and not isinstance(recipe.generate.learn, WriterFineTune):
+        message = "`refine.learn` trains the writer before each round, and `generate.learn` does not train it"
+        hint = "`generate.learn: {method: fine_tune}`, or `refine.exemplars` alone, which shows it the best rows"
+        yield Diagnostic("cannot-train", message, loaded.span("refine", "learn"), hint)
 
 
 def _weights(recipe: Recipe, loaded: Loaded, section: str, name: str | None) -> Iterator[Diagnostic]:

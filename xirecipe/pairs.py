@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What stands in the place of a seed's name for the best rows that the writer of a refining round learns from.
+BEST_ROWS = "best_rows"
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -16,10 +19,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Taught:
-    """A seed pair that a model is to learn from: of which seed, and in which language."""
+    """A pair that a model is to learn from: of which seed, and in which language."""
 
     seed: str
-    """A name under `learn.seeds`, or `seed` for the recipe's own."""
+    """A name under `learn.seeds`, `seed` for the recipe's own, or BEST_ROWS."""
     language: str
     pair: Pair
 

@@ -33,6 +33,8 @@ def _change(kind: StageKind, path: str, old: Any, new: Any) -> str:
     if name in ("prompts", "exemplars", "pairs"):
         return f"{name}: other text"
     name = f"{kind}{name.removeprefix('config')}" if name.startswith("config") else name
+    # By which rule the training of a round chooses its best rows.
+    name = f"refine{name.removeprefix('best')}" if name.startswith("best.") else name
     return f"{name}: {short(old)} → {short(new)}"
 
 

@@ -31,14 +31,31 @@ def best_candidates(best: dict[str, Row], config: Refine) -> list[Row]:
 
     Rows carry `chars`, the length of their text, instead of the text.
     """
-    column = SCORE_COLUMNS[config.score]
     short = config.max_exemplar_chars
-    fitting = [row for row in best.values() if row[column] >= config.min_score and row["chars"] <= short]
+    return _ranked((row for row in best.values() if row["chars"] <= short), config)[: config.exemplars]
+
+
+def learnt_candidates(best: dict[str, Row], config: Refine) -> list[Row]:
+    """The candidates that a round's writer learns from: chosen like exemplars, but texts may be long."""
+    return _ranked(best.values(), config)[: config.max_learnt_rows]
+
+
+def _ranked(rows: Iterable[Row], config: Refine) -> list[Row]:
+    """Those that are not flawed, the highest scores first, ties by document id; no instruction twice."""
+    column = SCORE_COLUMNS[config.score]
+    fitting = [row for row in rows if row[column] >= config.min_score]
     fitting.sort(key=lambda row: (-row[column], row["document_id"]))
     distinct: dict[str, Row] = {}
     for row in fitting:
         distinct.setdefault(fold(row["instruction"]), row)
-    return list(distinct.values())[: config.exemplars]
+    return list(distinct.values())
+
+
+def is_last(round_before: dict[str, Any] | None, config: Refine) -> bool:
+    """Whether no round follows one with these facts: it changed too little, or was not run itself."""
+    if round_before is None:
+        return False
+    return bool(round_before["stopped"]) or round_before["changed_ratio"] < config.min_changed_ratio
 
 
 def is_flawed(document: str, best: dict[str, Row], config: Refine) -> bool:

@@ -83,10 +83,12 @@ class Stage:
     """Of a train stage: the stage that will ask the trained model, as it would be without the training."""
     taught: tuple[Taught, ...] = ()
     """Of a writer's train stage: the pairs. An evaluator's come out of the rating set."""
+    best_by: Refine | None = None
+    """Of a writer's train stage in a round: by which rule the candidates that come in give best rows to learn, too."""
     answer_in: dict[str, AnswerIn] = field(default_factory=dict)
     """How prompts of a mix name the language to answer in, by the prompt's language."""
     round: int = 0
-    """Of a refine stage, from 1."""
+    """Of a refine stage and of the training before it, from 1."""
     limit: int | None = None
     """Read only this many documents (`run --limit`, `preview`)."""
     root: Path = Path()
@@ -95,8 +97,8 @@ class Stage:
     @property
     def label(self) -> str:
         """What people call it: its kind, and which round it is, which dataset it is for, or whom it teaches."""
-        which = self.round or self.dataset or self.role
-        return f"{self.kind} {which}" if which else self.kind
+        which = (self.dataset, self.role, self.round)
+        return " ".join([self.kind, *(str(each) for each in which if each)])
 
     @property
     def role(self) -> Literal["", "writer", "judge"]:
@@ -134,8 +136,11 @@ class Stage:
 
     @property
     def feeding(self) -> tuple[Stage, ...]:
-        """The inputs whose rows come in: all of a mix's, the first of every other's."""
-        return self.inputs if self.kind == "mix" else self.inputs[:1]
+        """The inputs whose rows come in: all of a mix's, none of a writer's training, the first of every other's."""
+        if self.kind == "mix":
+            return self.inputs
+        # A training's rows are pairs; of the candidates that it learns from, only the best join them.
+        return () if self.role == "writer" else self.inputs[:1]
 
     @property
     def asks(self) -> bool:
@@ -148,7 +153,13 @@ class Stage:
 
     def hangs_on(self, other: Stage) -> bool:
         """Whether its rows would be others if `other`'s were."""
-        return any(stage is other or stage.hangs_on(other) for stage in self.inputs)
+        return other.fingerprint in self._before
+
+    @cached_property
+    def _before(self) -> frozenset[str]:
+        """Fingerprints of all that it hangs on; kept, because a round hangs on the one before by two ways."""
+        own = (stage.fingerprint for stage in self.inputs)
+        return frozenset(own).union(*(stage._before for stage in self.inputs))
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -220,6 +231,8 @@ class Stage:
         found: dict[str, Any] = {"role": self.role}
         if self.taught:
             found["pairs"] = [[t.seed, t.pair.id, t.language, t.pair.instruction, t.pair.response] for t in self.taught]
+        if self.best_by is not None:
+            found["best"] = self.best_by.model_dump(mode="json", include={"score", "min_score", "max_learnt_rows"})
         if isinstance(asks.config, Generate):
             found["max_prompt_chars"] = asks.config.max_prompt_chars
         if isinstance(asks.config, Judge) and asks.config.rubric is not None:
@@ -244,7 +257,8 @@ _NO_IDENTITY: dict[type[BaseModel], Any] = {
     Corpus: {"sources": {"__all__": {"path", "license"}}},
     # What a random choice drew is hashed as it is.
     Exemplars: {"seed", "random_seed"},
-    Refine: {"rounds"},
+    # A round's training enters as its input.
+    Refine: {"rounds", "learn", "max_learnt_rows"},
     Generate: {"model", "prompt", "exemplars", "learn"},
     Decontaminate: {"evaluations": {"__all__": {"path", "license"}}},
     Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}, "learn": True},

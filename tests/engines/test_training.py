@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.builders import REPOSITORY, Folder, recipe_folder
+from tests.builders import REPOSITORY, Folder, recipe_folder, xirecipe
 from tests.engines.tiny_models import REVISION, in_hub_cache, random_model, write_gguf
 from xirecipe.artifact import Artifact, Manifest
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError
 from xirecipe.fingerprint import file_digest
-from xirecipe.learned import GGUF, SAFETENSORS, model_of
+from xirecipe.learned import GGUF, SAFETENSORS, model_of, writer_of
+from xirecipe.models.completions import CompletionLog
 from xirecipe.models.embedded import EmbeddedModel, Weights
 from xirecipe.models.weights import adapter_of
 from xirecipe.plan import Plan
@@ -218,3 +219,123 @@ def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(tmp_pat
         found = manifest.facts[f"evaluator_{when}"]
         assert found["held_out"] == 12
         assert 0 <= found["auc"] <= 1
+
+
+#: No guard: what a tiny model writes is only almost English.
+UNGUARDED: dict[str, Any] = {
+    "min_english_score": None, "max_exemplar_similarity": None, "max_leaked_words": None, "missing_input": False,
+    "min_words": None, "max_words": None,
+}  # fmt: skip
+
+
+def in_rounds(folder: Folder, cache: Path, **refine: Any) -> Path:
+    """A recipe whose writer learns in rounds, judged by embeddings; two documents are what pairs held out answer."""
+    texts = [{"id": f"d{i}", "text": f"{noun} ni kitu kimoja tu {i}."} for i, noun in enumerate(NOUNS)]
+    texts += [{"id": f"pair {pair['id']}", "text": pair["response"]} for pair in PAIRS]
+    folder.json_lines("texts.jsonl", texts)
+    rounds = {"rounds": 2, "score": "similarity", "min_score": -1.0, "draws": 2, "exemplars": 0, "learn": True}
+    return recipe(
+        folder, cache, **{
+            "corpus.filters.language": None, "dedup": {"minhash": None},
+            "generate.learn": LEARN | {"max_steps": 60}, "generate.guards": UNGUARDED,
+            "generate.sampling": {"max_tokens": 24, "stop": ["\n"]},
+            "judge": {"similarity": {}}, "select": {"score": "similarity"}, "split": {"test_ratio": 0.2},
+            "refine": rounds | {"min_changed_ratio": 0.0} | refine,
+        },
+    )  # fmt: skip
+
+
+def stages_of(path: Path) -> dict[str, Stage]:
+    return {stage.label: stage for stage in compile_recipe(path).stages}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Folder]:
+    """A recipe folder, the current one, with a store in which everything before the first round is done."""
+    folder = recipe_folder(tmp_path_factory.mktemp("rounds"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder.root)
+        patch.setenv("XIRECIPE_STORE", str(folder.root / "store"))
+        patch.setenv("XIRECIPE_WORKERS", "1")
+        ran = xirecipe("run", in_rounds(folder, cache), "--to", "judge")
+        assert ran.code == 0, ran.err
+        yield folder
+
+
+@pytest.mark.end_to_end
+def test_a_writer_learns_its_best_rows_before_every_round_and_nothing_that_is_held_out(
+    judged: Folder, cache: Path
+) -> None:
+    folder, store = judged, Store(judged.root / "store")
+    judge = stages_of(in_rounds(folder, cache))["judge"]
+    scores = sorted(row["similarity"] for row in read(store.artifact("judge", judge.fingerprint).data))
+    # Half of the documents are flawed, and not all of the others are learnt from.
+    most = 8
+    path = in_rounds(folder, cache, min_score=scores[len(scores) // 2], max_learnt_rows=most)
+    ran = xirecipe("run", path)
+    assert ran.code == 0, ran.err
+
+    stages = stages_of(path)
+    made = {label: store.artifact(stage.kind, stage.fingerprint) for label, stage in stages.items()}
+    pairs = list(read(made["train writer"].data))
+    held_out = {row["text"] for row in pairs if row["part"] == "held_out"}
+    assert len(held_out) == 2
+    learnt: dict[str, list[tuple[str, str]]] = {made["train writer"].manifest().facts["adapter"]["sha256"]: []}
+    for number, before in ((1, "judge"), (2, "refine 1")):
+        train = made[f"train writer {number}"]
+        manifest, rows, lost = train.manifest(), list(read(train.data)), list(read(train.dropped))
+        best = [row for row in rows if row["seed"] == "best_rows"]
+        assert 0 < len(best) <= len(best) + len(lost) <= most
+        assert manifest.rows_in == len(PAIRS) + len(best) + len(lost)
+        assert manifest.facts["best_rows"] == len(best)
+        assert {row["reason"] for row in lost} <= {"held_out", "duplicate"}
+        assert not held_out & {row["text"] for row in best}
+        assert {row["text"] for row in rows if row["part"] == "held_out"} == held_out
+        rated = {(row["document_id"], row["instruction"]): row["similarity"] for row in read(made[before].data)}
+        found = [rated[row["pair_id"], row["instruction"]] for row in best]
+        assert found == sorted(found, reverse=True)
+        assert found[-1] >= scores[len(scores) // 2]
+        # The same lessons make the same adapter, and others another one.
+        lessons = [(row["pair_id"], row["instruction"]) for row in best]
+        adapter = manifest.facts["adapter"]["sha256"]
+        assert learnt.setdefault(adapter, lessons) == lessons
+        # The round drafted with this adapter: the log of the model that wears it has its answers.
+        model = model_of(writer_of(stages[f"refine {number}"]), store)
+        assert isinstance(model, recipe_models.EmbeddedModel)
+        assert model.adapter is not None
+        assert model.adapter.sha256 == adapter
+        with CompletionLog(store.completions, model.identity) as log:
+            assert len(log) >= made[f"refine {number}"].manifest().calls
+    assert made["refine 1"].manifest().calls > 0
+    assert len(learnt) >= 2
+
+    assert xirecipe("verify", path).code == 0
+    n = manifest.facts["best_rows"]
+    assert f"| writer, before round 2 | {8 + n}, {n} of them best rows so far | 2 |" in xirecipe("card", path).out
+    assert "train writer 2: learnt" in xirecipe("trace", path, best[0]["pair_id"]).out
+    page = xirecipe("report", path)
+    assert page.code == 0, page.err
+    assert "nothing to do" in xirecipe("run", path).out
+
+
+@pytest.mark.end_to_end
+def test_no_training_is_paid_for_before_a_round_that_is_not_run(judged: Folder, cache: Path) -> None:
+    # No document is flawed, so that the first round changes nothing.
+    path = in_rounds(judged, cache, min_score=-1.0, min_changed_ratio=0.5)
+    ran = xirecipe("run", path)
+    assert ran.code == 0, ran.err
+    stages, store = stages_of(path), Store(judged.root / "store")
+    rows = list(read(store.artifact("train", stages["train writer 1"].fingerprint).data))
+    held_out = [row for row in rows if row["part"] == "held_out"]
+    best = [row for row in rows if row["seed"] == "best_rows"]
+    # Every document is good enough, those among them that are pairs held out; no round learns these.
+    rated = {row["text"] for row in read(store.artifact("judge", stages["judge"].fingerprint).data)}
+    assert {row["text"] for row in held_out} <= rated
+    assert best
+    for column in ("text", "instruction"):
+        assert not {row[column] for row in held_out} & {row[column] for row in best}
+    manifest = store.artifact("train", stages["train writer 2"].fingerprint).manifest()
+    assert manifest.facts == {"stopped": True}
+    assert manifest.rows_in == manifest.kept == 0
+    assert xirecipe("verify", path).code == 0
+    assert "before round 2" not in xirecipe("card", path).out

@@ -290,6 +290,8 @@ FROZEN: dict[str, dict[str, Any]] = {
         "exemplars": 2,
         "max_exemplar_chars": 1500,
         "min_changed_ratio": 0.02,
+        "learn": False,
+        "max_learnt_rows": 1000,
     },
     "Release": {
         "license_reason": None,

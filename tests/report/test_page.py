@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from tests.hub.test_trainings import manifests
 from tests.report.conftest import DOCUMENTS, TOO_SHORT, Run
 from xirecipe.diagnostics import UserError
+from xirecipe.hub.trainings import trainings
+from xirecipe.report.facts import collect
+from xirecipe.report.page import page as whole_page
 from xirecipe.report.page import render_report
 
 EVALUATOR = {
@@ -157,6 +162,15 @@ def test_rounds_and_evaluator_are_tables_with_the_manifests_numbers(run: Run) ->
 def test_a_round_that_was_passed_on_says_why(run: Run) -> None:
     refined(run).facts["refine 1"] = {"round": {"round": 1, "stopped": True}}
     assert "refine 1 stopped: the round before changed too little" in page(run).text
+
+
+def test_trainings_before_rounds_say_how_many_best_rows_were_learnt(run: Run) -> None:
+    plan, store = run.build()
+    facts = replace(collect(plan, store, "", ""), trainings=trainings(manifests()))
+    text = Page(whole_page(facts)).text
+    assert "of them best rows so far" in text
+    assert "writer, before round 1 120 30 10 24 4.000 2.500" in text
+    assert "writer 90 0 10 24" in text
 
 
 def test_a_round_with_half_its_facts_says_what_is_not_recorded(run: Run) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from xirecipe import tables
+from xirecipe.artifact import Artifact
+from xirecipe.columns import BESIDE
 from xirecipe.commands.common import command_line, open_session, stage_kind
 from xirecipe.commands.rows import artifact_of, outcomes, print_row, reasons, rejected, shown, spread
 from xirecipe.commands.trying import run_try
 from xirecipe.diagnostics import did_you_mean, user_error
+from xirecipe.pairs import BEST_ROWS
+from xirecipe.stage import Stage
 from xirecipe.terminal import console, table
 
 
@@ -48,8 +52,11 @@ def run_trace(
     session = open_session(recipe, profile, overrides, limit)
     steps: list[dict[str, Any]] = []
     known: set[str] = set()
-    for stage in session.plan.document_stages:
+    for stage in session.plan.stages:
         artifact = artifact_of(session, stage)
+        if stage.kind in BESIDE:
+            steps += _learnt(stage, artifact, document_id)
+            continue
         if not artifact.done:
             break
         for outcome, row in outcomes(artifact):
@@ -66,6 +73,16 @@ def run_trace(
     else:
         _print_trace(document_id, steps)
     return 0
+
+
+def _learnt(stage: Stage, artifact: Artifact, document_id: str) -> Iterator[dict[str, Any]]:
+    """What the training before a refining round made of the document, where it is one of its best rows."""
+    if stage.best_by is not None and artifact.done:
+        for outcome, row in outcomes(artifact):
+            if (row["seed"], row["pair_id"]) == (BEST_ROWS, document_id):
+                learnt = "learnt" if outcome == "kept" else "not learnt"
+                told = {name: value for name, value in row.items() if name in ("instruction", "reason", "detail")}
+                yield {"stage": stage.label, "outcome": learnt, **shown(told, whole=True)}
 
 
 def run_rejects(
@@ -126,7 +143,7 @@ def _print_trace(document_id: str, steps: Sequence[dict[str, Any]]) -> None:
 
 
 def _end(steps: Sequence[dict[str, Any]]) -> str:
-    last = steps[-1]["stage"]
+    last = [step for step in steps if "learnt" not in step["outcome"]][-1]["stage"]
     if last == "split":
         return "in the dataset"
     kept = any(step["stage"] == last and step["outcome"] == "kept" for step in steps)

@@ -54,7 +54,7 @@ def _artifacts(session: Session) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     "row-count", f"{stage.label}: {found:,} rows {name} on disk, {expected:,} in the manifest", at
                 )
-        previous = sum(kept[given.fingerprint] for given in stage.feeding) if stage.inputs else manifest.rows_in
+        previous = sum(kept[given.fingerprint] for given in stage.feeding) if stage.feeding else manifest.rows_in
         if manifest.rows_in != previous:
             yield Diagnostic(
                 "row-count", f"{stage.label}: {manifest.rows_in:,} rows in, {previous:,} out of the stage before", at

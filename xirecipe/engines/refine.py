@@ -8,17 +8,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from xirecipe.columns import StageKind
+from xirecipe.engines.best import drafts_of, whole
 from xirecipe.engines.judging import Judging
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.writing import candidates
+from xirecipe.learned import writer_of
 from xirecipe.models.requests import Request
-from xirecipe.pairs import Exemplar
+from xirecipe.pairs import BEST_ROWS, Exemplar
 from xirecipe.questions import generate_requests, shown
 from xirecipe.recipe.generation import Generate, Refine
-from xirecipe.refining import best_candidates, best_drafts, is_flawed, round_facts
+from xirecipe.refining import best_candidates, is_flawed, is_last, round_facts
 from xirecipe.selecting import SCORE_COLUMNS
-from xirecipe.stage import Stage
 from xirecipe.tables import Row, count, read, write
 from xirecipe.work import Outcome, Work
 
@@ -32,24 +32,26 @@ def run_refine(work: Work) -> Outcome:
     assert isinstance(config, Refine)
     previous = work.inputs[stage.inputs[0].kind]
     rows_in = count(previous.data)
-    last = previous.manifest().facts.get("round")
-    if last is not None and (last["stopped"] or last["changed_ratio"] < config.min_changed_ratio):
+    if is_last(previous.manifest().facts.get("round"), config):
         kept = write(work.output.data, read(previous.data), stage.columns)
         return Outcome(rows_in, rows_in, kept, facts={"round": {"round": stage.round, "stopped": True}})
 
-    writer, judge = _ancestor(stage, "generate"), _ancestor(stage, "judge")
+    writer, judge = writer_of(stage), stage.ancestor("judge")
     assert isinstance(writer.config, Generate)
+    assert judge is not None
     source = work.store.artifact(writer.inputs[0].kind, writer.inputs[0].fingerprint).data
-    before = best_drafts(_without_texts(previous.data, config), config)
+    before = drafts_of(previous.data, config)
     chosen = best_candidates(before, config)
-    best = _exemplars(previous.data, chosen)
+    best = [Exemplar(row["instruction"], row["text"]) for row in whole(previous.data, chosen)]
 
     tally = Tally(work)
     flawed = sum(is_flawed(row["document_id"], before, config) for row in read(source, ["document_id"]))
     first = writer.config.draws + (stage.round - 1) * config.draws
     draws = range(first, first + config.draws)
-    # A trained writer is asked as it was trained: where its prompt showed nothing, a round shows nothing.
-    prompted = [Exemplar(e.instruction, shown(writer, e.response)) for e in best if writer.config.shows_exemplars]
+    # A trained writer is asked as it was trained: where its prompt showed nothing, a round shows nothing, and what it
+    # learnt before this round needs no showing.
+    shows_best = writer.config.shows_exemplars and not config.learn
+    prompted = [Exemplar(e.instruction, shown(writer, e.response)) for e in best if shows_best]
 
     def asked_for() -> Iterator[tuple[Row, Request]]:
         # Made twice: the prompts of a million documents would not fit into memory.
@@ -57,7 +59,7 @@ def run_refine(work: Work) -> Outcome:
         return generate_requests(writer, documents, draws=draws, added=prompted)
 
     written = tally.ask(work, writer, (request for _, request in asked_for()))
-    copied = [exemplar.instruction for exemplar in prompted]
+    copied = [*(exemplar.instruction for exemplar in prompted), *_learnt(work)]
     drafts = work.output.folder / "drafts"
     new = candidates(writer, asked_for(), written, tally, round=stage.round, added=copied)
     drafted = write(drafts, new, stage.columns)
@@ -73,7 +75,7 @@ def run_refine(work: Work) -> Outcome:
     tally.close()
     shutil.rmtree(drafts, ignore_errors=True)
 
-    after = best_drafts(_without_texts(work.output.data, config), config)
+    after = drafts_of(work.output.data, config)
     twice = _rated_twice(previous.data, work.output.data, config)
     facts = {
         "round": stage.round,
@@ -84,17 +86,11 @@ def run_refine(work: Work) -> Outcome:
     return tally.outcome(rows_in, rows_in + redrafted, {"round": facts} | judging.facts(rated))
 
 
-def _ancestor(stage: Stage, kind: StageKind) -> Stage:
-    found = stage.ancestor(kind)
-    if found is None:
-        raise AssertionError(f"a plan with {stage.label} and no {kind}")
-    return found
-
-
-def _without_texts(folder: Path, config: Refine) -> Iterator[Row]:
-    """Candidates with the length of their text in place of it: a million texts would not fit into memory."""
-    for row in read(folder, ["document_id", "draw", "instruction", "text", SCORE_COLUMNS[config.score]]):
-        yield {**row, "chars": len(row.pop("text"))}
+def _learnt(work: Work) -> Iterator[str]:
+    """The instructions of the best rows that this round's writer learnt from."""
+    if "train" in work.inputs:
+        rows = read(work.inputs["train"].data, ["seed", "instruction"])
+        yield from (row["instruction"] for row in rows if row["seed"] == BEST_ROWS)
 
 
 def _rated_twice(before: Path, after: Path, config: Refine) -> Iterator[tuple[float, float]]:
@@ -113,13 +109,3 @@ def _rated_twice(before: Path, after: Path, config: Refine) -> Iterator[tuple[fl
             if not any(score is None or math.isnan(score) for score in scores):
                 yield scores
             new = next(again, None)
-
-
-def _exemplars(folder: Path, chosen: list[Row]) -> list[Exemplar]:
-    """The chosen candidates with their texts, best first."""
-    wanted = {(row["document_id"], row["draw"]): i for i, row in enumerate(chosen)}
-    found: dict[int, Exemplar] = {}
-    for row in read(folder, ["document_id", "draw", "instruction", "text"]):
-        if (place := wanted.get((row["document_id"], row["draw"]))) is not None:
-            found[place] = Exemplar(row["instruction"], row["text"])
-    return [found[place] for place in sorted(found)]

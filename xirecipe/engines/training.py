@@ -12,6 +12,7 @@ from typing import Any
 from xirecipe.columns import TRAIN_COLUMNS
 from xirecipe.diagnostics import user_error
 from xirecipe.disk import explained
+from xirecipe.engines.best import drafts_of, whole
 from xirecipe.engines.calibration import measured
 from xirecipe.engines.child import check_ended_well, child
 from xirecipe.engines.judging import rubric_score
@@ -19,11 +20,13 @@ from xirecipe.engines.memory import KEEP_MEMORY
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
 from xirecipe.learned import GGUF, SAFETENSORS
-from xirecipe.lessons import DUPLICATE, Lesson, lessons_of
+from xirecipe.lessons import Lesson, lessons_of
 from xirecipe.models.requests import Answer
+from xirecipe.pairs import BEST_ROWS
 from xirecipe.recipe.generation import Judge
 from xirecipe.recipe.learning import FineTune
 from xirecipe.recipe.models import EmbeddedModel, VllmModel
+from xirecipe.refining import is_last, learnt_candidates
 from xirecipe.stage import Stage
 from xirecipe.tables import Row, read, write
 from xirecipe.work import Outcome, Progress, Work
@@ -38,17 +41,23 @@ TOO_LONG = "context_tokens"
 def run_train(work: Work) -> Outcome:
     """Pairs in, pairs out: each with its log-probability before and after. The adapter lies beside them.
 
+    In a refining round the best candidates before it are pairs, too; where the round is not to be, nothing is trained.
+
     Raises UserError when the extra is missing, the weights cannot be had, or no pair is left to learn from.
     """
     stage, config = work.stage, work.stage.config
     assert isinstance(config, FineTune)
     assert isinstance(stage.model, EmbeddedModel | VllmModel)
+    best = _best_rows(work)
+    if best is None:
+        # The round after it only passes its candidates on.
+        return Outcome(0, 0, 0, facts={"stopped": True})
     _require_extra()
     rating_set = work.inputs.get("rating_set")
-    lessons, duplicates = lessons_of(stage, read(rating_set.data) if rating_set else iter(()))
+    lessons, left_out = lessons_of(stage, read(rating_set.data) if rating_set else (), best)
     tally = Tally(work)
-    for row in duplicates:
-        tally.drop(row, DUPLICATE, None, None, "equal to a pair before it")
+    for each in left_out:
+        tally.drop(each.row, each.reason, None, None, each.detail)
     job = TrainingJob(
         folder=work.output.folder / "training",
         model=stage.model,
@@ -72,9 +81,23 @@ def run_train(work: Work) -> Outcome:
     }
     facts["model_license"] = stage.model.license
     facts |= _before_and_after(stage, lessons, results)
+    if stage.best_by is not None:
+        both = zip(lessons, results, strict=True)
+        facts["best_rows"] = sum(lesson.row["seed"] == BEST_ROWS for lesson, result in both if not result.too_long)
     shutil.rmtree(job.folder)
-    rows_in = len(lessons) + len(duplicates)
+    rows_in = len(lessons) + len(left_out)
     return tally.outcome(rows_in, rows_in, facts)
+
+
+def _best_rows(work: Work) -> list[Row] | None:
+    """What a round's writer learns besides pairs; nothing for other trainings. None where there is no such round."""
+    stage = work.stage
+    if stage.best_by is None:
+        return []
+    previous = work.inputs[stage.inputs[0].slot]
+    if is_last(previous.manifest().facts.get("round"), stage.best_by):
+        return None
+    return whole(previous.data, learnt_candidates(drafts_of(previous.data, stage.best_by), stage.best_by))
 
 
 def _require_extra() -> None:

@@ -17,7 +17,11 @@ class TrainingFacts:
     """
 
     role: str
+    round: int | None
+    """The round of refinement before which a writer was trained again; None for the first training."""
     learnt: int
+    best_rows: int
+    """How many of those learnt were best rows of the round before."""
     held_out: int
     steps: int
     nats_before: float | None
@@ -34,8 +38,9 @@ class TrainingFacts:
 
 
 def trainings(manifests: Iterable[Manifest]) -> tuple[TrainingFacts, ...]:
-    """Every training of a plan, in order."""
-    return tuple(_training(manifest) for manifest in manifests if manifest.stage == "train")
+    """Every training of a plan, in order, but those before a round that was not run."""
+    made = (manifest for manifest in manifests if manifest.stage == "train" and not manifest.facts.get("stopped"))
+    return tuple(_training(manifest) for manifest in made)
 
 
 def _training(manifest: Manifest) -> TrainingFacts:
@@ -43,7 +48,9 @@ def _training(manifest: Manifest) -> TrainingFacts:
     before, after = facts.get("evaluator_before", {}), facts.get("evaluator_after", {})
     return TrainingFacts(
         role=str(manifest.payload["identity"]["role"]),
+        round=manifest.payload["identity"].get("round"),
         learnt=facts["learn"]["pairs"],
+        best_rows=facts.get("best_rows", 0),
         held_out=facts["held_out"]["pairs"],
         steps=facts["steps"],
         nats_before=facts["held_out"]["nats_before"],

@@ -170,7 +170,8 @@ class Refine(Section):
     """Rounds after the first rating (X-Instruction's refinement, arXiv 2405.19744).
 
     Each round shows the best candidates so far to writer and evaluator as exemplars, writes new drafts for documents
-    whose best draft is flawed or that have none left, and rates all candidates again.
+    whose best draft is flawed or that have none left, and rates all candidates again. With `learn`, the writer is
+    trained on them before each round instead.
     """
 
     rounds: PositiveInt = 2
@@ -181,9 +182,16 @@ class Refine(Section):
     draws: PositiveInt = 1
     """New drafts of a flawed document in each round."""
     exemplars: int = Field(2, ge=0)
-    """Best candidates that join the exemplars of the writer and, where its prompt sees examples, of the evaluator."""
+    """Best candidates that join the exemplars of the writer and, where its prompt sees examples, of the evaluator. With
+    `learn` the writer's prompt stays as it was learnt."""
     max_exemplar_chars: PositiveInt = 1500
     """Only candidates whose text has at most so many characters become exemplars: whole texts, as a cut one would teach
     that a cut text fits, and few enough tokens for a prompt in any script."""
     min_changed_ratio: Ratio = 0.02
     """A round that gave fewer than this share of the documents another best draft is the last one."""
+    learn: bool = False
+    """Train the writer anew before each round, where `generate.learn` is `fine_tune`: the same base model, on the same
+    pairs and the best rows so far. Pairs held out stay held out."""
+    max_learnt_rows: PositiveInt = 1000
+    """Best rows of a round's training: of each document its best draft, where that is not flawed and no instruction
+    twice; at most so many, the highest scores first, ties by document id."""
