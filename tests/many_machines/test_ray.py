@@ -163,9 +163,10 @@ def test_when_the_server_refuses_the_key_in_between_what_it_had_answered_is_kept
     settings: Settings, tmp_path: Path, fake_server: FakeServer
 ) -> None:
     fake_server.delay = 0.3
-    fake_server.fail_when(lambda body: Fault(401) if len(fake_server.calls) > 30 else None)
-    with pytest.raises(UserError, match="answers are kept"):
+    fake_server.fail_when(lambda body: Fault(status=401) if len(fake_server.calls) > 30 else None)
+    with pytest.raises(UserError) as error:
         asked_on_ray(requests(600), settings, tmp_path)
+    assert "30 answers are kept" in render_text(error.value.diagnostics)
     fake_server.fail_when(lambda body: None)
     paid = len(fake_server.calls)
     asked, _ = asked_on_ray(requests(600), settings, tmp_path)
