@@ -273,6 +273,29 @@ def test_seeds_and_languages_that_are_not_there_are_named(folder: Folder) -> Non
     assert "error[unknown-language]: there is no language file for `fin_Latn`" in said
 
 
+def test_seeds_of_a_rating_set_are_looked_at_like_those_of_a_writer(folder: Folder) -> None:
+    rated: dict[str, Any] = {
+        "generate.learn": ...,
+        "judge": {
+            "model": "writer", "rubric": {"prompt": "prompts/rate.j2", "levels": {"3": 3, "2": 2, "1": 1}},
+            "learn": {"method": "fine_tune"},
+        },
+    }  # fmt: skip
+    more = {"path": "none.jsonl", "license": "cc0-1.0", "language": "fin_Latn"}
+    said = mistakes(folder, **rated, rating_set={"seeds": {"fi": more}})
+    assert "error[missing-seed]: there is no seed file none.jsonl" in said
+    assert "error[unknown-language]: there is no language file for `fin_Latn`" in said
+    folder.json_lines("more.jsonl", SEED)
+    said = mistakes(folder, **rated, rating_set={"seeds": {"more": {"path": "more.jsonl", "license": "cc-by-nc-4.0"}}})
+    assert "`rating_set.seeds.more.license` is `cc-by-nc-4.0`" in said
+    assert f"the seed has {len(SEED)} pairs; rated pairs are made of at least 4" in said
+    assert "unused-seed" not in said
+    seeds = {"more": {"path": "more.jsonl", "license": "cc0-1.0"}}
+    in_context = {"judge": {**rated["judge"], "learn": {"method": "in_context"}}}
+    said = mistakes(folder, **rated | in_context, rating_set={"seeds": seeds})
+    assert "warning[unused-seed]: only an evaluator that is trained learns from `rating_set.seeds`" in said
+
+
 def test_unknown_keys_and_methods_are_named(folder: Folder) -> None:
     assert "did you mean `rank`?" in mistakes(folder, **with_learn(ranks=8))
     said = mistakes(folder, **{"generate.learn": {"method": "fine_tuning"}})

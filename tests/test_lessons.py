@@ -227,9 +227,46 @@ def test_an_evaluator_learns_the_label_of_every_rated_pair_behind_the_prompt_it_
         },
     )  # fmt: skip
     stage, judge = training(made, "judge"), made.stage("judge")
-    rated = rating_rows(stage.inputs[0].exemplars, [1, 0, 3, 2, 5, 4], made.recipe.rating_set, ".")  # type: ignore[arg-type]
+    rated = rating_rows(stage.inputs[0].exemplars, [1, 0, 3, 2, 5, 4], made.recipe.rating_set, made.language)  # type: ignore[arg-type]
     learnt = judge_lessons(stage, rated)
     assert [lesson.answer for lesson in learnt[:3]] == [" 3", " 2", " 1"]
     assert {lesson.row["part"] for lesson in learnt} == {"learn", "held_out"}
     asked = judge_requests(replace(judge), {**rated[0], "text": rated[0]["text"]})
     assert learnt[0].prompt == asked["rubric"].prompt
+
+
+def test_an_evaluator_is_asked_about_pairs_of_another_language_in_its_name_and_shown_none_of_them(
+    folder: Folder,
+) -> None:
+    folder.json_lines("seed.jsonl", many(6, "swh"))
+    folder.json_lines("fin.jsonl", many(6, "fin"))
+    folder.write("languages/fin_Latn.yaml", LANGUAGE | {"code": "fin_Latn", "name": "Finnish", "hub_code": "fi"})
+    folder.write(
+        "prompts/rate.j2",
+        "{% for one in examples %}{{ one.text }}|{% endfor %}{{ language.name }}: {{ instruction }} {{ text }}",
+    )
+    seeds = {"fin": {"path": "fin.jsonl", "license": "cc0-1.0", "language": "fin_Latn"}}
+    levels = {"3": 3, "2": 2, "1": 1}
+    made = plan(
+        folder, **{
+            "generate.learn": {"method": "in_context"}, "rating_set": {"seeds": seeds},
+            "judge": {
+                "model": "writer", "learn": {"method": "fine_tune", "exemplars": True},
+                "rubric": {"prompt": "prompts/rate.j2", "levels": levels, "examples_per_level": 1},
+            },
+        },
+    )  # fmt: skip
+    rating_set, stage = made.stage("rating_set"), training(made, "judge")
+    near = [1, 0, 3, 2, 5, 4]
+    assert made.recipe.rating_set is not None
+    # Finnish first: what a prompt shows does not hang on the order.
+    rated = rating_rows(
+        [each.pair for each in rating_set.taught], near, made.recipe.rating_set, rating_set.languages["fin_Latn"]
+    ) + rating_rows(rating_set.exemplars, near, made.recipe.rating_set, made.language)
+    finnish, swahili = judge_lessons(stage, rated)[0], judge_lessons(stage, rated)[-1]
+    assert "Finnish: Describe thing" in finnish.prompt
+    assert "Swahili: Describe thing" in swahili.prompt
+    assert finnish.row["language"] == "fin_Latn"
+    shown = finnish.prompt.rpartition("|")[0]
+    assert "swh " in shown
+    assert "fin " not in shown

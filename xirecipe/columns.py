@@ -96,6 +96,7 @@ RATING_COLUMNS: tuple[Column, ...] = (
     Column("text_id", "string", "rating_set", "The seed pair whose response, or part of it, stands as the text"),
     Column("instruction", "string", "rating_set", "The English instruction"),
     Column("text", "string", "rating_set", "The response to rate"),
+    Column("language", "string", "rating_set", "The language of the response"),
     Column("level", "string", "rating_set", "`top`, `middle` or `bottom`"),
     Column("made", "string", "rating_set", "`pair`, `truncated`, `neighbour` or `other`"),
     Column("part", "string", "rating_set", "`learn`, or `held_out` for measuring the evaluator"),

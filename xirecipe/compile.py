@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from xirecipe.diagnostics import Sources, UserError, user_error
 from xirecipe.disk import write_whole
@@ -166,9 +167,10 @@ def _text_plan(
         train = stage("train", learn, *given, teaches=asks, **facts)
         return [train, replace(asks, inputs=(*asks.inputs, train))]
 
-    def lessons(learn: WriterFineTune) -> dict[str, object]:
-        taught = [Taught("seed", language.code, pair) for pair in pairs(recipe.seed)]
-        for name, seed in learn.seeds.items():
+    def lessons(seeds: Mapping[str, LearnSeed], *own: Taught) -> dict[str, Any]:
+        """Pairs of the recipe's own seed and of more, and the facts of their languages."""
+        taught = list(own)
+        for name, seed in seeds.items():
             taught += [Taught(name, seed.language or language.code, pair) for pair in pairs(seed)]
         known = {language.code: language} | loaded.languages
         return {"taught": tuple(taught), "languages": {code: known[code] for code in {t.language: 0 for t in taught}}}
@@ -198,14 +200,19 @@ def _text_plan(
         **model(recipe.generate.model),
     )  # fmt: skip
     learn = recipe.generate.learn
-    taught = {"prompts": writer.prompts} | (lessons(learn) if isinstance(learn, WriterFineTune) else {})
+    taught = {"prompts": writer.prompts}
+    if isinstance(learn, WriterFineTune):
+        taught |= lessons(learn.seeds, *(Taught("seed", language.code, pair) for pair in pairs(recipe.seed)))
     stages += trained(writer, learn, **taught)
     rated_by = []
+    spoken: dict[str, Language] = {}
     if recipe.rating_set is not None:
-        rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed))))
+        more = lessons(recipe.rating_set.seeds)
+        spoken = {language.code: language} | more["languages"] if more["taught"] else {}
+        rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed)), **more))
     rater = stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.asked))
     learnt = {judge.rubric.prompt: judge_prompts[judge.rubric.prompt]} if judge.rubric is not None else {}
-    stages += [*rated_by, *trained(rater, judge.learn, *rated_by, prompts=learnt)]
+    stages += [*rated_by, *trained(rater, judge.learn, *rated_by, prompts=learnt, languages=spoken)]
     if recipe.refine is not None:
         for number in range(1, recipe.refine.rounds + 1):
             refine = stage("refine", recipe.refine, stages[-1], round=number)

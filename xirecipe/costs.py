@@ -18,7 +18,7 @@ from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request
 from xirecipe.plan import AnyPlan
 from xirecipe.questions import generate_requests, judge_requests
-from xirecipe.rating import LEVELS, blank, examples
+from xirecipe.rating import LEVELS, blank, examples, own_rows
 from xirecipe.reasons import reason
 from xirecipe.recipe.corpus import Corpus, FileSource, HubSource, Source
 from xirecipe.recipe.generation import Generate, Judge, RatingSet, Refine
@@ -226,7 +226,7 @@ def _requests(stage: Stage, rows: Iterator[tables.Row], *rating_set: Iterator[ta
         yield from (request for _, request in generate_requests(stage, rows))
         return
     assert isinstance(stage.config, Judge)
-    rated = [blank(stage) | row for made in rating_set for row in made]
+    rated = [blank(stage) | row for made in rating_set for row in own_rows(stage, made)]
     shown = examples(rated, stage.config.rubric) if stage.config.rubric and stage.config.shows_examples else []
     for row in (*rated, *rows):
         yield from judge_requests(stage, row, shown).values()
@@ -266,7 +266,7 @@ def _read(stage: Stage, rows_out_of: dict[str, int | None]) -> int | None:
     """What a stage reads that no rows come into: pairs, and at most so many best rows as a round's training may learn;
     or documents, where that can be known by looking at local files."""
     if stage.kind == "rating_set":
-        return len(stage.exemplars)
+        return len(stage.exemplars) + len(stage.taught)
     if stage.kind == "train":
         most = 0 if stage.best_by is None else stage.best_by.max_learnt_rows
         there = [rows_out_of[given.fingerprint] for given in stage.inputs]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from xirecipe.fingerprint import digest
 from xirecipe.pairs import BEST_ROWS, Pair, Taught
 from xirecipe.questions import generate_requests, judge_requests, shown
-from xirecipe.rating import blank, examples, labels_of_levels
+from xirecipe.rating import blank, examples, labels_of_levels, own_rows
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.learning import WriterFineTune
 from xirecipe.selecting import fold
@@ -101,12 +101,14 @@ def judge_lessons(stage: Stage, rating_set: Iterable[Row]) -> list[Lesson]:
     assert asks.config.rubric is not None
     rated = [blank(asks) | row for row in rating_set]
     labels = labels_of_levels(asks.config.rubric)
-    shown = examples(rated, asks.config.rubric) if asks.config.shows_examples else []
+    own = own_rows(stage, rated)
+    shown = examples(own, asks.config.rubric) if asks.config.shows_examples else []
     lessons = []
     for each in rated:
-        prompt = judge_requests(asks, each, shown)["rubric"].prompt
+        rater = replace(asks, language=stage.languages.get(each["language"], asks.language))
+        prompt = judge_requests(rater, each, shown)["rubric"].prompt
         row: Row = {
-            "pair_id": each["pair_id"], "seed": "rating_set", "language": stage.language.code,
+            "pair_id": each["pair_id"], "seed": "rating_set", "language": each["language"],
             "instruction": each["instruction"], "text": each["text"], "level": each["level"], "part": each["part"],
         }  # fmt: skip
         lessons.append(Lesson(row, prompt, _answer(stage, prompt, labels[each["level"]])))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from xirecipe.recipe.learning import WriterFineTune
+from xirecipe.recipe.learning import SEEDS_PLACES, WriterFineTune
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import ServerModel
 from xirecipe.recipe.recipe import Recipe
@@ -110,10 +110,12 @@ def inputs(recipe: Recipe | MixRecipe) -> Iterator[Input]:
     yield Input(("seed", "license"), recipe.seed.license, "texts")
     if recipe.generate.exemplars.seed is not None:
         yield Input(("generate", "exemplars", "seed", "license"), recipe.generate.exemplars.seed.license, "texts")
-    if isinstance(recipe.generate.learn, WriterFineTune):
-        for name, seed in recipe.generate.learn.seeds.items():
+    learnt = recipe.generate.learn.seeds if isinstance(recipe.generate.learn, WriterFineTune) else {}
+    rated = recipe.rating_set.seeds if recipe.rating_set is not None else {}
+    for place, seeds in zip(SEEDS_PLACES, (learnt, rated), strict=True):
+        for name, seed in seeds.items():
             # What a model learnt from is in no row; terms on its use are.
-            yield Input(("generate", "learn", "seeds", name, "license"), seed.license, "model")
+            yield Input((*place, name, "license"), seed.license, "model")
 
 
 def _mixed(recipe: MixRecipe) -> Iterator[Input]:

@@ -13,7 +13,7 @@ from xirecipe.load import Loaded, inside, shown_name
 from xirecipe.pairs import Pair
 from xirecipe.pins import pins
 from xirecipe.recipe.corpus import FileSource, Source
-from xirecipe.recipe.generation import Exemplars, Seed
+from xirecipe.recipe.generation import MIN_RATED_PAIRS, Exemplars, Seed
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import EmbeddedModel, ServerModel
 from xirecipe.recipe.recipe import Recipe
@@ -23,8 +23,6 @@ from xirecipe.yaml import Path_
 
 Rule = Callable[[Recipe, Loaded], Iterator[Diagnostic]]
 
-#: Fewer pairs leave no part to learn from beside the part held out.
-MIN_RATED_PAIRS = 4
 #: Of a rating set; `rating.LEVELS` names them, but reads rows, which takes too long to load for a check.
 RATED_LEVELS = 3
 

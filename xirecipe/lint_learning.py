@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from xirecipe.diagnostics import Diagnostic, UserError, shortened
 from xirecipe.load import Loaded, inside, shown_name
-from xirecipe.recipe.learning import FineTune, WriterFineTune
+from xirecipe.recipe.generation import MIN_RATED_PAIRS
+from xirecipe.recipe.learning import FineTune, LearnSeed, WriterFineTune
 from xirecipe.recipe.models import ServerModel, VllmModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import read_pairs
+from xirecipe.yaml import Path_
 
 
 def learning(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
@@ -21,8 +23,15 @@ def learning(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
     ):
         if isinstance(config, FineTune):
             yield from _weights(recipe, loaded, section, name)
+    if recipe.rating_set is not None:
+        yield from _pairs(recipe.rating_set.seeds, ("rating_set", "seeds"), loaded, at_least=MIN_RATED_PAIRS)
+        if recipe.rating_set.seeds and not isinstance(judge, FineTune):
+            message = "only an evaluator that is trained learns from `rating_set.seeds`"
+            span = loaded.key_span("rating_set", "seeds")
+            hint = "`judge.learn: {method: fine_tune}`, or take them away"
+            yield Diagnostic("unused-seed", message, span, hint, severity="warning")
     if isinstance(writer, WriterFineTune):
-        yield from _pairs(writer, loaded)
+        yield from _pairs(writer.seeds, ("generate", "learn", "seeds"), loaded)
         yield from _asked_as_learnt(recipe, writer, loaded)
     if isinstance(judge, FineTune) and loaded.tree.data.get("rating_set") is None:
         message = "`judge.learn` learns from the rating set, and there is none"
@@ -53,15 +62,16 @@ def _weights(recipe: Recipe, loaded: Loaded, section: str, name: str | None) -> 
         yield Diagnostic("cannot-train", message, span, f"take `models.{name}.adapter` away, or learn `in_context`")
 
 
-def _pairs(config: WriterFineTune, loaded: Loaded) -> Iterator[Diagnostic]:
-    for name, seed in config.seeds.items():
-        span = loaded.span("generate", "learn", "seeds", name, "path")
+def _pairs(seeds: Mapping[str, LearnSeed], place: Path_, loaded: Loaded, at_least: int = 0) -> Iterator[Diagnostic]:
+    for name, seed in seeds.items():
+        span = loaded.span(*place, name, "path")
         try:
             file = inside(loaded.root, seed.path, span, "seed")
-            if file.is_file():
-                read_pairs(file, shown_name(file))
-            else:
+            if not file.is_file():
                 yield Diagnostic("missing-seed", f"there is no seed file {shortened(seed.path, 200)}", span)
+            elif (pairs := len(read_pairs(file, shown_name(file)))) < at_least:
+                message = f"the seed has {pairs} pairs; rated pairs are made of at least {at_least}"
+                yield Diagnostic("small-seed", message, span, "add pairs, or take it away")
         except UserError as error:
             yield from error.diagnostics
 

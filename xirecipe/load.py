@@ -16,6 +16,7 @@ from xirecipe import yaml
 from xirecipe.diagnostics import Diagnostic, Sources, Span, UserError, did_you_mean, shortened
 from xirecipe.overlay import Tree, lay
 from xirecipe.recipe.language import Language
+from xirecipe.recipe.learning import SEEDS_PLACES
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.mixing import ENGLISH
 from xirecipe.recipe.recipe import Recipe
@@ -229,14 +230,14 @@ def _add_language(loaded: Loaded) -> None:
 
 
 def _add_learnt_languages(loaded: Loaded) -> None:
-    """The facts of every language that `generate.learn.seeds` names."""
-    seeds = loaded.tree.part("generate", "learn", "seeds").data
-    for name, seed in seeds.items():
-        code = seed.get("language") if isinstance(seed, dict) else None
-        if isinstance(code, str) and code not in loaded.languages:
-            with _collecting(loaded):
-                language = _language(loaded, code, loaded.span("generate", "learn", "seeds", name, "language"))
-                loaded.languages |= {code: language} if language else {}
+    """The facts of every language that a seed beside the recipe's own is in."""
+    for place in SEEDS_PLACES:
+        for name, seed in loaded.tree.part(*place).data.items():
+            code = seed.get("language") if isinstance(seed, dict) else None
+            if isinstance(code, str) and code not in loaded.languages:
+                with _collecting(loaded):
+                    language = _language(loaded, code, loaded.span(*place, name, "language"))
+                    loaded.languages |= {code: language} if language else {}
 
 
 def _add_languages(loaded: Loaded) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xirecipe.diagnostics import Span
+from xirecipe.recipe.learning import SEEDS_PLACES
 from xirecipe.yaml import Document, Path_
 
 #: Keys that say what kind of thing a mapping is. An overlay that names another kind replaces the mapping: the keys of
@@ -16,7 +17,7 @@ KIND_KEYS = ("format", "engine", "method")
 #: Mappings of freely named slots, where `name: null` takes a slot away.
 SLOTS: tuple[Path_, ...] = (
     ("corpus", "sources"), ("models",), ("rates",), ("decontaminate", "evaluations"), ("datasets",), ("translate",),
-    ("mix", "parts"), ("mix", "choices"), ("generate", "learn", "seeds"),
+    ("mix", "parts"), ("mix", "choices"), *SEEDS_PLACES,
 )  # fmt: skip
 
 

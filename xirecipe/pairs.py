@@ -22,7 +22,7 @@ class Taught:
     """A pair that a model is to learn from: of which seed, and in which language."""
 
     seed: str
-    """A name under `learn.seeds`, `seed` for the recipe's own, or BEST_ROWS."""
+    """A name under `learn.seeds` or `rating_set.seeds`, `seed` for the recipe's own, or BEST_ROWS."""
     language: str
     pair: Pair
 

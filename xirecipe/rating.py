@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from xirecipe.pairs import Exemplar, Pair, Rated
 from xirecipe.recipe.generation import RatingSet, Rubric
+from xirecipe.recipe.language import Language
 from xirecipe.sentences import cut_at_sentence
 from xirecipe.stage import Stage
 from xirecipe.tables import Row
@@ -18,11 +19,18 @@ LEVELS: tuple[Literal["top", "middle", "bottom"], ...] = ("top", "middle", "bott
 TRUNCATED_RATIO = 1 / 3
 
 
-def rating_rows(pairs: Sequence[Pair], neighbours: Sequence[int], config: RatingSet, enders: str) -> list[Row]:
+def rating_rows(
+    pairs: Sequence[Pair],
+    neighbours: Sequence[int],
+    config: RatingSet,
+    language: Language,
+    measured_on: Collection[str] = (),
+) -> list[Row]:
     """Three rows a pair, in the columns of RATING_COLUMNS: top, middle, bottom.
 
     `neighbours[i]` is the position of the pair whose instruction is nearest to pair i's. Needs two pairs; with fewer
-    there is no other response, and the set is empty.
+    there is no other response, and the set is empty. Pairs with an instruction of `measured_on` are held out, too:
+    seeds of several languages may say the same thing.
     """
     if len(pairs) < 2:
         return []
@@ -30,23 +38,31 @@ def rating_rows(pairs: Sequence[Pair], neighbours: Sequence[int], config: Rating
     drawn = random.Random(f"rating-set-{config.random_seed}")
     order = drawn.sample(range(len(pairs)), len(pairs))
     held_out = set(order[: round(len(pairs) * config.held_out_ratio)])
+    held_out |= {i for i, pair in enumerate(pairs) if pair.instruction in measured_on}
     rows: list[Row] = []
     for i, pair in enumerate(pairs):
         others = [j for j in range(len(pairs)) if j not in (i, neighbours[i])] or [neighbours[i]]
         far = pairs[drawn.choice(others)]
         made = config.middle[i % len(config.middle)]
         near = pairs[neighbours[i]]
-        part = cut_at_sentence(pair.response, max(1, round(len(pair.response) * TRUNCATED_RATIO)), enders)
+        chars = max(1, round(len(pair.response) * TRUNCATED_RATIO))
+        part = cut_at_sentence(pair.response, chars, language.sentence_enders)
         middle = (pair.id, part) if made == "truncated" else (near.id, near.response)
         versions = ((pair.id, pair.response), middle, (far.id, far.response))
         for level, how, (text_id, text) in zip(LEVELS, ("pair", made, "other"), versions, strict=True):
             rows.append(
                 {
                     "pair_id": pair.id, "text_id": text_id, "instruction": pair.instruction, "text": text,
-                    "level": level, "made": how, "part": "held_out" if i in held_out else "learn",
+                    "language": language.code, "level": level, "made": how,
+                    "part": "held_out" if i in held_out else "learn",
                 }
             )  # fmt: skip
     return rows
+
+
+def own_rows(stage: Stage, rating_set: Iterable[Row]) -> list[Row]:
+    """Of a rating set what is in the recipe's language: what its prompts show, and what measures its evaluator."""
+    return [row for row in rating_set if row["language"] == stage.language.code]
 
 
 def blank(stage: Stage) -> Row:

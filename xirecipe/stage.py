@@ -32,7 +32,7 @@ from xirecipe.recipe.selection import Cluster, Embed, Messages, Select, Split
 
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
-    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "train": 1, "generate": 2, "rating_set": 1, "judge": 2,
+    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "train": 1, "generate": 2, "rating_set": 2, "judge": 2,
     "refine": 1, "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1,
     "translate": 2, "mix": 1,
 }  # fmt: skip
@@ -78,11 +78,11 @@ class Stage:
     dataset: str = ""
     """The name of the dataset that a read or translate stage is for."""
     languages: dict[str, Language] = field(default_factory=dict)
-    """The facts of every language that a mixing recipe's stage writes or names, or a train stage has pairs in."""
+    """The facts of every language that a mixing recipe's stage writes or names, or that a stage has taught pairs in."""
     teaches: Stage | None = None
     """Of a train stage: the stage that will ask the trained model, as it would be without the training."""
     taught: tuple[Taught, ...] = ()
-    """Of a writer's train stage: the pairs. An evaluator's come out of the rating set."""
+    """Of a writer's train stage: the pairs. Of a rating set: those of `rating_set.seeds`, beside the exemplars."""
     best_by: Refine | None = None
     """Of a writer's train stage in a round: by which rule the candidates that come in give best rows to learn, too."""
     answer_in: dict[str, AnswerIn] = field(default_factory=dict)
@@ -175,6 +175,10 @@ class Stage:
         cuts_responses = isinstance(self.config, RatingSet) and "truncated" in self.config.middle
         if isinstance(self.config, Polish) or cuts_responses:
             identity["language"] = self.language.model_dump(mode="json", include={"sentence_enders"})
+        if isinstance(self.config, RatingSet) and self.taught:
+            identity["pairs"] = self._taught
+            enders = {code: facts.sentence_enders for code, facts in self.languages.items()}
+            identity["sentence_enders"] = enders if cuts_responses else {}
         if isinstance(self.config, Decontaminate):
             identity["language"] = self.language.model_dump(mode="json", include={"words"})
             # A candidate goes for the first evaluation that it repeats.
@@ -223,6 +227,10 @@ class Stage:
                 return {}
 
     @property
+    def _taught(self) -> list[list[str]]:
+        return [[t.seed, t.pair.id, t.language, t.pair.instruction, t.pair.response] for t in self.taught]
+
+    @property
     def _learning(self) -> dict[str, Any]:
         """What else a trained model hangs on: its pairs, and how the stage that will ask it makes a prompt of one."""
         if self.teaches is None:
@@ -230,7 +238,7 @@ class Stage:
         asks = self.teaches
         found: dict[str, Any] = {"role": self.role}
         if self.taught:
-            found["pairs"] = [[t.seed, t.pair.id, t.language, t.pair.instruction, t.pair.response] for t in self.taught]
+            found["pairs"] = self._taught
         if self.best_by is not None:
             found["best"] = self.best_by.model_dump(mode="json", include={"score", "min_score", "max_learnt_rows"})
         if isinstance(asks.config, Generate):
@@ -264,6 +272,7 @@ _NO_IDENTITY: dict[type[BaseModel], Any] = {
     Judge: {"model": True, "rubric": {"prompt"}, "likelihood": {"prompt"}, "learn": True},
     # Of its pairs and of the model that learns, what counts stands beside.
     WriterFineTune: {"seeds"},
+    RatingSet: {"seeds"},
     # Its licences stand in the rows.
     Dataset: {"versions": {"__all__": {"path"}}},
     Translate: {"model", "prompt"},

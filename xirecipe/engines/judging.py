@@ -17,7 +17,7 @@ from xirecipe.engines.tally import Tally
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.pairs import Exemplar, Rated
 from xirecipe.questions import judge_requests
-from xirecipe.rating import blank, examples
+from xirecipe.rating import blank, examples, own_rows
 from xirecipe.recipe.generation import Judge
 from xirecipe.selecting import SCORE_COLUMNS
 from xirecipe.stage import Stage
@@ -53,7 +53,7 @@ class Judging:
         self._set: list[Row] = []
         if rating_set is not None:
             made = read(work.store.artifact("rating_set", rating_set.fingerprint).data)
-            self._set = [blank(stage) | row for row in made]
+            self._set = [blank(stage) | row for row in own_rows(stage, made)]
         rubric = stage.config.rubric
         shows = rubric is not None and stage.config.shows_examples
         self._examples: list[Rated] = examples(self._set, rubric, best) if rubric is not None and shows else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 
@@ -46,15 +47,22 @@ def run_match(work: Work) -> Outcome:
 
 
 def run_rating_set(work: Work) -> Outcome:
-    """Rated pairs made from the seed, in the columns of RATING_COLUMNS."""
+    """Rated pairs made from the seed, then from each of `rating_set.seeds`, in the columns of RATING_COLUMNS."""
     stage, config = work.stage, work.stage.config
     assert isinstance(config, RatingSet)
-    pairs = stage.exemplars
-    near = nearest_others([pair.instruction for pair in pairs], config.embedding)
-    rows = rating_rows(pairs, near, config, stage.language.sentence_enders)
+    seeds = [(stage.language, list(stage.exemplars))]
+    for _, taught in groupby(stage.taught, key=lambda each: each.seed):
+        more = list(taught)
+        seeds.append((stage.languages[more[0].language], [each.pair for each in more]))
+    rows: list[Row] = []
+    for language, pairs in seeds:
+        near = nearest_others([pair.instruction for pair in pairs], config.embedding)
+        measured_on = {row["instruction"] for row in rows if row["part"] == "held_out"}
+        rows += rating_rows(pairs, near, config, language, measured_on)
     kept = write(work.output.data, rows, RATING_COLUMNS)
     parts = Counter(f"{row['part']}.{row['level']}" for row in rows)
-    return Outcome(len(pairs), kept, kept, facts={"model_license": "mit", "rows": dict(sorted(parts.items()))})
+    rows_in = sum(len(pairs) for _, pairs in seeds)
+    return Outcome(rows_in, kept, kept, facts={"model_license": "mit", "rows": dict(sorted(parts.items()))})
 
 
 def nearest_others(texts: list[str], model: Embedder) -> list[int]:

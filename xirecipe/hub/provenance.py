@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, assert_never
@@ -19,6 +19,7 @@ from xirecipe.artifact import Manifest
 from xirecipe.fingerprint import digest
 from xirecipe.hub.measure import column, counted
 from xirecipe.load import DEFAULT_PROFILE
+from xirecipe.pairs import Taught
 from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.corpus import HubSource
 from xirecipe.recipe.generation import Seed
@@ -96,6 +97,7 @@ def sources(plan: Plan, store: Store, released: dict[str, int]) -> tuple[SourceU
         pinned = f"sha256 {digest([[pair.id, pair.instruction, pair.response] for pair in rated])} of the pairs"
         name = PurePosixPath(plan.recipe.seed.path).name
         found.append(SourceUse("seed", name, pinned, plan.recipe.seed.license, "rating set", len(rated), 0))
+    found += _rated(plan)
     return tuple(found)
 
 
@@ -105,11 +107,21 @@ def _learnt(plan: Plan) -> Iterator[SourceUse]:
     if not isinstance(learn, WriterFineTune):
         return
     taught = next(stage.taught for stage in plan.stages if stage.role == "writer")
-    seeds: dict[str, Seed | LearnSeed] = {"seed": plan.recipe.seed, **learn.seeds}
+    yield from _seed_uses({"seed": plan.recipe.seed, **learn.seeds}, taught, "learnt from")
+
+
+def _rated(plan: Plan) -> Iterator[SourceUse]:
+    """The seeds beside the recipe's own that its evaluator was trained on."""
+    made = next((stage for stage in plan.stages if stage.kind == "rating_set"), None)
+    if made is not None and plan.recipe.rating_set is not None:
+        yield from _seed_uses(plan.recipe.rating_set.seeds, made.taught, "rating set")
+
+
+def _seed_uses(seeds: Mapping[str, Seed | LearnSeed], taught: Sequence[Taught], role: str) -> Iterator[SourceUse]:
     for name, seed in seeds.items():
         pairs = [t.pair for t in taught if t.seed == name]
         pinned = f"sha256 {digest([[pair.id, pair.instruction, pair.response] for pair in pairs])} of the pairs"
-        yield SourceUse(name, PurePosixPath(seed.path).name, pinned, seed.license, "learnt from", len(pairs), 0)
+        yield SourceUse(name, PurePosixPath(seed.path).name, pinned, seed.license, role, len(pairs), 0)
 
 
 def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:

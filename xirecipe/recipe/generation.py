@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from xirecipe.recipe.base import PositiveInt, Ratio, Section
-from xirecipe.recipe.learning import FineTune, InContext, JudgeLearn, WriterLearn
+from xirecipe.recipe.learning import FineTune, InContext, JudgeLearn, LearnSeed, WriterLearn
 from xirecipe.recipe.models import Embedder, Sampling
 
 #: The judge's methods, and so the scores a candidate can have.
@@ -89,6 +89,10 @@ class Generate(Section):
         return not isinstance(self.learn, FineTune) or self.learn.exemplars
 
 
+#: Of a rating set; fewer leave no part to learn from beside the part held out.
+MIN_RATED_PAIRS = 4
+
+
 class RatingSet(Section):
     """Rated pairs for the evaluator, made from the seed: no person rates anything.
 
@@ -103,6 +107,9 @@ class RatingSet(Section):
     whose instruction is nearest by embedding."""
     random_seed: int = 0
     embedding: Embedder = Embedder()
+    seeds: dict[str, LearnSeed] = {}  # noqa: RUF012  pydantic copies defaults
+    """More pairs for an evaluator that is trained, by names of your choice; rated pairs are made within each of them.
+    Prompts show none of these, and what the evaluator is worth is measured on the recipe's own."""
 
 
 class Rubric(Section):

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from xirecipe.recipe.base import LanguageCode, PositiveInt, Section
 
+#: Where a recipe names seeds beside its own.
+SEEDS_PLACES: tuple[tuple[str, ...], ...] = (("generate", "learn", "seeds"), ("rating_set", "seeds"))
+
 Precision = Literal["auto", "bfloat16", "float32"]
 
 
@@ -69,7 +72,10 @@ class WriterFineTune(FineTune):
 
 
 class JudgeFineTune(FineTune):
-    """The evaluator learns the rubric's labels from the rating set's part to learn from; the other part measures it."""
+    """The evaluator learns the rubric's labels from the rating set's part to learn from; the other part measures it.
+
+    `rating_set.seeds` gives it rated pairs of other languages to learn from as well.
+    """
 
 
 WriterLearn = Annotated[WriterFineTune | InContext, Field(discriminator="method")]
