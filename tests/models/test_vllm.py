@@ -93,14 +93,16 @@ def test_what_the_recipe_leaves_open_is_left_to_vllm() -> None:
 def peft_folder(folder: Path, rank: int) -> dict[str, str]:
     """An adapter's section of a recipe. vLLM reads the weights, we only their digest."""
     (folder / "adapter_model.safetensors").write_bytes(b"weights")
-    (folder / "adapter_config.json").write_text(json.dumps({"r": rank}), encoding="utf-8")
+    config = {"r": rank, "target_modules": ["v_proj", "q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     return {"path": str(folder), "sha256": hashlib.sha256(b"weights").hexdigest(), "license": "mit"}
 
 
-def test_an_adapter_is_served_beside_its_model_with_room_for_its_rank(tmp_path: Path) -> None:
+def test_an_adapter_is_served_beside_its_model_with_room_for_its_rank_on_its_layers_alone(tmp_path: Path) -> None:
     arguments = command(model("org/big", adapter=peft_folder(tmp_path, 12)), Settings(), 8123)
-    assert arguments[-5:] == [
-        "--max-lora-rank", "16", "--lora-modules", f"xirecipe-adapter={tmp_path}", "--enable-lora",
+    assert arguments[-8:] == [
+        "--enable-lora", "--lora-modules", f"xirecipe-adapter={tmp_path}", "--max-lora-rank", "16",
+        "--lora-target-modules", "q_proj", "v_proj",
     ]  # fmt: skip
 
 
@@ -128,11 +130,21 @@ def test_a_server_without_the_adapter_is_to_be_started_with_it(tmp_path: Path, f
     assert f"--enable-lora --lora-modules xirecipe-adapter={tmp_path}" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("config", ["{}", "nothing", '{"r": 4096}'])
-def test_an_adapter_of_no_rank_that_vllm_knows_is_refused(tmp_path: Path, config: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("{}", "names no rank, or no layers, that vLLM knows"),
+        ("nothing", "names no rank, or no layers, that vLLM knows"),
+        ('{"r": 4096, "target_modules": ["q_proj"]}', "names no rank, or no layers, that vLLM knows"),
+        ('{"r": 8}', "names no rank, or no layers, that vLLM knows"),
+        ('{"r": 8, "target_modules": ".*_proj"}', "lists no layers under `target_modules`"),
+        ('{"r": 8, "target_modules": ["q_proj", "lm_head"]}', "changes the output layer"),
+    ],
+)
+def test_an_adapter_that_vllm_cannot_wear_is_refused(tmp_path: Path, config: str, reason: str) -> None:
     adapter = peft_folder(tmp_path, 8)
     (tmp_path / "adapter_config.json").write_text(config, encoding="utf-8")
-    with pytest.raises(FatalModelError, match="names no rank that vLLM knows"):
+    with pytest.raises(FatalModelError, match=reason):
         command(model("org/big", adapter=adapter), Settings(), 8123)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from xirecipe.models.replies import label_log_probs
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request, no_chat_template
 from xirecipe.models.server import TOP_TOKENS
-from xirecipe.models.vllm import ADAPTED, lora_rank, own_arguments
+from xirecipe.models.vllm import ADAPTED, lora_room, own_arguments
 from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import Sampling, VllmModel
 from xirecipe.settings import Settings
@@ -133,7 +133,8 @@ def engine_options(model: VllmModel, settings: Settings) -> dict[str, Any]:
     if model.max_model_tokens is not None:
         options["max_model_len"] = model.max_model_tokens
     if (adapter := adapter_of(model)) is not None:
-        options |= {"enable_lora": True, "max_lora_rank": lora_rank(adapter)}
+        room = lora_room(adapter)
+        options |= {"enable_lora": True, "max_lora_rank": room.rank, "lora_target_modules": room.modules}
     return options
 
 

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from xirecipe.models.requests import FatalModelError
 from xirecipe.models.weights import adapter_of
@@ -36,6 +37,7 @@ _PINNED = {
     "--max-model-len": "max_model_tokens",
     "--enable-lora": "adapter",
     "--lora-modules": "adapter",
+    "--lora-target-modules": "adapter",
     "--chat-template": None,
     "--generation-config": None,
     "--override-generation-config": None,
@@ -52,6 +54,7 @@ _POINTS_UP = "Engine core initialization failed"
 ADAPTED = "xirecipe-adapter"
 #: Ranks that vLLM makes room for.
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+_OUTPUT_LAYER = "lm_head"
 
 
 def command(model: VllmModel, settings: Settings, port: int, python: str = sys.executable) -> list[str]:
@@ -71,22 +74,44 @@ def command(model: VllmModel, settings: Settings, port: int, python: str = sys.e
         "--host": "127.0.0.1",
         "--port": port,
     }
-    if (adapter := adapter_of(model)) is not None:
-        options |= {"--max-lora-rank": lora_rank(adapter), "--lora-modules": f"{ADAPTED}={adapter}"}
     given = [str(part) for option in options.items() if option[1] is not None for part in option]
-    if adapter is not None:
-        given.append("--enable-lora")
+    if (adapter := adapter_of(model)) is not None:
+        room = lora_room(adapter)
+        given += ["--enable-lora", "--lora-modules", f"{ADAPTED}={adapter}", "--max-lora-rank", str(room.rank)]
+        given += ["--lora-target-modules", *room.modules]
     return [python, "-m", "vllm.entrypoints.openai.api_server", *given, *own_arguments(settings)]
 
 
-def lora_rank(adapter: Path) -> int:
-    """The room that vLLM is to make for an adapter as PEFT saved it. Raises FatalModelError where it has none."""
+class LoraRoom(NamedTuple):
+    """The room that vLLM is to make for an adapter."""
+
+    rank: int
+    """The least that vLLM knows and the adapter fits in."""
+    modules: list[str]
+    """The names of the layers that it changes."""
+
+
+def lora_room(adapter: Path) -> LoraRoom:
+    """Read out of what PEFT saved. Raises FatalModelError for an adapter that vLLM cannot wear.
+
+    vLLM is told the layers, because it makes room on all that it knows, the output layer too, and then it cannot say
+    how probable a given text is: it ends on a CPU, and leaves that layer's part out on a GPU (vLLM issue 51594).
+    """
+    file = adapter / "adapter_config.json"
+    hint = "name the folder that PEFT's `save_pretrained` wrote"
     try:
-        rank = int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"])
-        return next(room for room in _LORA_RANKS if room >= rank)
+        config = json.loads(file.read_text(encoding="utf-8"))
+        rank = next(room for room in _LORA_RANKS if room >= int(config["r"]))
+        modules = config["target_modules"]
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        message = f"{adapter / 'adapter_config.json'} names no rank that vLLM knows: {error!r}"
-        raise FatalModelError("bad-adapter", message, "name the folder that PEFT's `save_pretrained` wrote") from error
+        message = f"{file} names no rank, or no layers, that vLLM knows: {error!r}"
+        raise FatalModelError("bad-adapter", message, hint) from error
+    if not isinstance(modules, list) or not modules or not all(isinstance(name, str) for name in modules):
+        raise FatalModelError("bad-adapter", f"{file} lists no layers under `target_modules`: {modules!r}", hint)
+    if _OUTPUT_LAYER in modules:
+        message = f"{adapter} changes the output layer, of which vLLM leaves a part out"
+        raise FatalModelError("bad-adapter", message, f"train it without `{_OUTPUT_LAYER}`, as `all-linear` does")
+    return LoraRoom(rank, sorted(modules))
 
 
 def own_arguments(settings: Settings) -> list[str]:
