@@ -57,7 +57,8 @@ class Scored:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    # Not splitlines(): U+2028 inside a JSON text ends no line.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def ask(text: str) -> str:
