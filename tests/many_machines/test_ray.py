@@ -154,9 +154,9 @@ def test_the_budget_holds_to_the_call(settings: Settings, tmp_path: Path, fake_s
 
 
 def test_a_request_that_fails_fails_alone(settings: Settings, tmp_path: Path, fake_server: FakeServer) -> None:
-    fake_server.fail_when(lambda body: Fault(400) if "Andiko 3" in str(body["messages"]) else None)
+    fake_server.fail_when(lambda body: Fault(status=400) if "Andiko 3" in str(body["messages"]) else None)
     asked, _ = asked_on_ray(requests(10), settings, tmp_path)
-    assert (asked.calls, [failure.reason for failure in asked.failures.values()]) == (9, ["server_error"])
+    assert (asked.calls, [failure.reason for failure in asked.failures.values()]) == (9, ["refused"])
 
 
 def test_when_the_server_refuses_the_key_in_between_what_it_had_answered_is_kept(

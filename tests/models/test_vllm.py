@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from xirecipe.store import Store
 from xirecipe.work import Progress
 
 STAND_IN = """
-import argparse, asyncio, os, sys
+import argparse, asyncio, os, pathlib, sys
 from tests.models.fake_server import FakeServer
 
 parser = argparse.ArgumentParser()
@@ -39,7 +40,8 @@ if "broken" in given.model:
     sys.exit("INFO starting\\nValueError: no such model\\nINFO shutting down")
 
 async def main():
-    await asyncio.sleep(float(os.environ.get("STAND_IN_START_SECONDS", 0)))
+    while (sign := os.environ.get("STAND_IN_WAITS_FOR")) and not pathlib.Path(sign).exists():
+        await asyncio.sleep(0.05)
     await FakeServer(models=(given.model,)).start(given.port)
     await asyncio.Event().wait()
 
@@ -65,11 +67,11 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def alive(port: int, log: Path, name: str, waiting: list[int], limit: int = 30) -> str:
+def alive(
+    port: int, log: Path, name: str, waiting: Callable[[int, int], None] = lambda done, total: None, limit: int = 600
+) -> str:
     """Start the stand-in, come back with its URL after it was stopped."""
-    with served(
-        command(model(name), Settings(), port), port, log, lambda done, total: waiting.append(done), limit
-    ) as url:
+    with served(command(model(name), Settings(), port), port, log, waiting, limit) as url:
         return url
 
 
@@ -155,16 +157,26 @@ def test_an_adapter_of_the_settings_is_refused_because_it_changes_answers() -> N
 
 
 def test_a_server_is_waited_for_and_gone_afterwards(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_START_SECONDS", "1.5")
-    port, waiting = free_port(), list[int]()
-    assert alive(port, stand_in / "vllm.log", str(stand_in / "m"), waiting) == f"http://127.0.0.1:{port}/v1"
-    assert waiting[:2] == [0, 1]
+    sign, waited = stand_in / "ready", list[int]()
+    monkeypatch.setenv("STAND_IN_WAITS_FOR", str(sign))
+
+    def waiting(seconds: int, limit: int) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            sign.touch()
+
+    port = free_port()
+    url = alive(port, stand_in / "vllm.log", str(stand_in / "m"), waiting)
+    assert url == f"http://127.0.0.1:{port}/v1"
+    # Before it was ready, once a second: on a busy machine a second may be missed, and none comes twice.
+    assert len(waited) >= 3
+    assert waited == sorted(set(waited))
     assert processes_about(stand_in) == []
 
 
 def test_a_server_that_ends_while_it_starts_is_the_users_error_with_its_reason(stand_in: Path) -> None:
     with pytest.raises(FatalModelError) as caught:
-        alive(free_port(), stand_in / "vllm.log", "broken", [])
+        alive(free_port(), stand_in / "vllm.log", "broken")
     assert caught.value.code == "vllm-start-failed"
     assert caught.value.message == "vLLM ended with code 1 while it started: ValueError: no such model"
     assert str(stand_in / "vllm.log") in (caught.value.hint or "")
@@ -191,9 +203,9 @@ def test_the_reason_of_a_failed_start_is_the_last_line_that_gives_one(
 def test_a_server_that_never_gets_ready_is_stopped_at_the_limit(
     stand_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STAND_IN_START_SECONDS", "60")
+    monkeypatch.setenv("STAND_IN_WAITS_FOR", str(stand_in / "never"))
     with pytest.raises(FatalModelError, match="not ready within 2 seconds"):
-        alive(free_port(), stand_in / "vllm.log", str(stand_in / "m"), [], limit=2)
+        alive(free_port(), stand_in / "vllm.log", str(stand_in / "m"), limit=2)
     assert processes_about(stand_in) == []
 
 
@@ -235,7 +247,7 @@ def test_a_vllm_that_does_not_start_is_the_users_error_and_its_log_is_kept(stand
 def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
     program = "import sys; from pathlib import Path; from tests.models.test_vllm import ask_served; "
     program += "ask_served(Path(sys.argv[1]), sys.argv[1] + '/model')"
-    environment = {**os.environ, "STAND_IN_START_SECONDS": "60"}
+    environment = {**os.environ, "STAND_IN_WAITS_FOR": str(stand_in / "never")}
     run = subprocess.Popen([sys.executable, "-c", program, str(stand_in)], env=environment)
     wait_until((stand_in / "work" / "asking" / "waiting.json").exists)
     assert len(processes_about(stand_in)) >= 4  # the run, the asking, its leash, the server

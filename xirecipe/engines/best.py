@@ -19,11 +19,11 @@ def drafts_of(folder: Path, config: Refine) -> dict[str, Row]:
     return best_drafts(({"chars": len(row.pop("text")), **row} for row in read(folder, columns)), config)
 
 
-def whole(folder: Path, chosen: Sequence[Row]) -> list[Row]:
-    """The chosen candidates with all their columns, in their order."""
+def whole(folder: Path, chosen: Sequence[Row], columns: Sequence[str] | None = None) -> list[Row]:
+    """The chosen candidates in their order, with all their columns, or with `columns` and what says which they are."""
     wanted = {(row["document_id"], row["draw"]): i for i, row in enumerate(chosen)}
     found: dict[int, Row] = {}
-    for row in read(folder):
+    for row in read(folder, None if columns is None else ["document_id", "draw", *columns]):
         if (place := wanted.get((row["document_id"], row["draw"]))) is not None:
             found[place] = row
     return [found[place] for place in sorted(found)]

@@ -42,7 +42,8 @@ def run_refine(work: Work) -> Outcome:
     source = work.store.artifact(writer.inputs[0].kind, writer.inputs[0].fingerprint).data
     before = drafts_of(previous.data, config)
     chosen = best_candidates(before, config)
-    best = [Exemplar(row["instruction"], row["text"]) for row in whole(previous.data, chosen)]
+    shown_best = whole(previous.data, chosen, ["instruction", "text"])
+    best = [Exemplar(row["instruction"], row["text"]) for row in shown_best]
 
     tally = Tally(work)
     flawed = sum(is_flawed(row["document_id"], before, config) for row in read(source, ["document_id"]))
