@@ -149,6 +149,25 @@ def test_a_manifest_that_counts_other_rows_than_the_files_have_is_found_out(
         assert list(here.iterdir()) == []
 
 
+@pytest.mark.parametrize("there", [b"{}", b"[]", b'{"files": {}, "version": "1.0.0"}', b"no JSON"])
+def test_a_tree_with_a_manifest_of_another_kind_is_no_release(
+    hub: LoopbackHub, version: Run, here: Path, there: bytes
+) -> None:
+    release(version)
+    repository = hub.repos[REPOSITORY]
+    repository.tags["v1.0.0"] = (repository.push({"provenance/manifest.json": there}), None)
+    assert problem("me/tiny").code == "not-a-release"
+
+
+@pytest.mark.parametrize("to", [".", "..", "/"])
+def test_a_version_is_not_pulled_over_a_folder_that_is_no_place_of_its_own(
+    hub: LoopbackHub, version: Run, here: Path, to: str
+) -> None:
+    release(version)
+    assert problem("me/tiny", Path(to)).code == "not-a-folder"
+    assert list(here.iterdir()) == []
+
+
 def test_a_manifest_cannot_lead_out_of_the_folder(hub: LoopbackHub, version: Run, here: Path) -> None:
     release(version)
     repository = hub.repos[REPOSITORY]

@@ -61,6 +61,16 @@ def test_a_second_version_leaves_the_first_as_it_was_and_becomes_the_latest(vers
     assert Registry(to).versions() == sorted(Registry(to).versions())
 
 
+def test_a_damaged_manifest_of_a_version_is_named_before_the_next_one_is_written(version: Run, tmp_path: Path) -> None:
+    to = tmp_path / "registry"
+    release(version, to)
+    (to / "v1.0.0/provenance/manifest.json").write_text('{"name": "tiny"', encoding="utf-8")
+    rewritten(version, "d1")
+    version.recipe["version"] = "2.0.0"
+    assert refused(version, to) == "damaged"
+    assert "v2.0.0" not in names(to)
+
+
 def test_a_second_run_is_already_released(version: Run, tmp_path: Path) -> None:
     release(version, tmp_path / "registry")
     assert release(version, tmp_path / "registry").status == "already released"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError, user_error
 from xirecipe.fingerprint import file_digest
-from xirecipe.hub.current import MANIFEST
+from xirecipe.hub.current import MANIFEST, manifest_in
 from xirecipe.hub.diffing import layout
 from xirecipe.hub.rows import CONFIG, row_digest
 from xirecipe.plan import MixPlan, Plan
@@ -46,12 +45,8 @@ class Replanned:
 
 def read_manifest(folder: Path, where: str) -> dict[str, Any]:
     """The manifest of a released tree. Raises UserError `not-a-release` where there is none of ours."""
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if isinstance(found, dict) and isinstance(found["files"], dict) and isinstance(found["version"], str):
-            return found
-    except (OSError, ValueError, KeyError):
-        pass
+    if (found := manifest_in(folder)) is not None:
+        return found
     hint = "only what `xirecipe release` wrote can be pulled; use `datasets.load_dataset` for the rest"
     raise user_error("not-a-release", f"{where} has no {MANIFEST}", hint=hint)
 

@@ -1,16 +1,37 @@
-"""Is a release folder what a plan would write? Asked on every run, so it reads one small file and no data."""
+"""The manifest of a release folder: reading it, and whether the folder is what a plan would write.
+
+The second is asked on every run, so it reads this one small file and no data.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from xirecipe.fingerprint import digest
 from xirecipe.plan import AnyPlan
 from xirecipe.store import Store
 
 MANIFEST = "provenance/manifest.json"
+
+
+#: What every manifest has; a stranger's tree may hold another kind of file by this name.
+_SHAPE = {
+    "name": str, "version": str, "profile": str, "rows": dict, "rows_sha256": str, "recipe_sha256": str,
+    "files": dict, "stages": list,
+}  # fmt: skip
+
+
+def manifest_in(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a released tree; None for whatever is not one of ours."""
+    try:
+        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    known = isinstance(data, dict) and all(isinstance(data.get(key), kind) for key, kind in _SHAPE.items())
+    return data if known else None
 
 
 def recipe_digest(plan: AnyPlan) -> str:

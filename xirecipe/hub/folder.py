@@ -14,7 +14,7 @@ from xirecipe.diagnostics import user_error
 from xirecipe.disk import explained
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.content import AnyFacts, card_of, facts_of, write_rows
-from xirecipe.hub.current import MANIFEST, recipe_digest
+from xirecipe.hub.current import MANIFEST, manifest_in, recipe_digest
 from xirecipe.hub.facts import manifests_of, recipe_file
 from xirecipe.hub.provenance import resolved_yaml
 from xirecipe.hub.rows import ReleaseData
@@ -114,7 +114,7 @@ def _release_at(target: Path, plan: AnyPlan) -> dict[str, Any] | None:
         raise user_error("not-a-folder", f"{target.name} is a file", hint="name a folder")
     if not any(target.iterdir()):
         return None
-    known = _read_manifest(target / MANIFEST)
+    known = manifest_in(target)
     if known is None:
         message = f"{target.name} holds something else than a release"
         raise user_error("folder-not-empty", message, hint="name another folder")
@@ -130,17 +130,6 @@ def _release_at(target: Path, plan: AnyPlan) -> dict[str, Any] | None:
         message = f"{target.name} holds files that no release wrote: {', '.join(strange[:5])}"
         raise user_error("folder-not-empty", message, hint="move them away, or name another folder")
     return known
-
-
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    """None for whatever is not a manifest of a release."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    wanted = {"name": str, "version": str, "profile": str, "rows_sha256": str, "files": dict}
-    known = isinstance(data, dict) and all(isinstance(data.get(key), kind) for key, kind in wanted.items())
-    return data if known else None
 
 
 @contextmanager

@@ -132,13 +132,15 @@ def pull(asked: str, to: Path | None = None, config: str | None = None, *, say: 
     """Fetch `REPO[@VERSION]`, a Hub repository or a folder registry, into `to` (`<name>-vX.Y.Z` when not given).
 
     Raises UserError: `unknown-place`, `unknown-repository`, `unknown-version`, `no-versions`, `unknown-config`,
-    `not-a-release`, `wrong-version`, `tampered`, `row-count`, `row-hash`, `folder-not-empty`, `disk-full`,
-    `hub-unreachable`. The folder is there whole afterwards or not at all.
+    `not-a-release`, `wrong-version`, `tampered`, `row-count`, `row-hash`, `folder-not-empty`,
+    `not-a-folder`, `disk-full`, `hub-unreachable`. The folder is there whole afterwards or not at all.
     """
     place, _, word = asked.rpartition("@") if "@" in asked and not Path(asked).exists() else (asked, "", "")
     shelf = _shelf(place)
     version = wanted_version("" if word == "latest" else word, shelf.versions(), place)
     target = to or Path(f"{Path(place).resolve().name}-{version.tag}")
+    if target.name in ("", ".."):
+        raise user_error("not-a-folder", f"{target} cannot be pulled into", hint="name a folder of its own with --to")
     say(f"fetching {version.tag} of {place}")
     with _disk(target):
         manifest, head = _manifest(shelf, version)

@@ -20,7 +20,7 @@ from xirecipe.diagnostics import UserError, user_error
 from xirecipe.disk import explained, write_whole
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.candidate import Candidate, Released, candidate, other_content, version_of
-from xirecipe.hub.current import MANIFEST
+from xirecipe.hub.current import MANIFEST, manifest_in
 from xirecipe.hub.gates import check_gates, not_releasable
 from xirecipe.hub.trees import FileChanges, RemoteFile, file_changes, local_tree
 from xirecipe.hub.versions import Version, previous_of, versions_in
@@ -67,7 +67,10 @@ class Registry:
         return found if isinstance(found, dict) else {}
 
     def require(self, name: str) -> None:
-        """Raises UserError `other-registry`, `folder-not-empty` where another dataset or something else lies here."""
+        """Raises UserError `other-registry`, `folder-not-empty` where another dataset or something else lies here.
+
+        And `damaged` where a version has lost its manifest.
+        """
         if not self.root.is_dir() or not any(self.root.iterdir()):
             return
         if Registry.at(self.root) is None:
@@ -76,6 +79,12 @@ class Registry:
         theirs = self._index().get("name", name)
         if theirs != name:
             raise user_error("other-registry", f"{self.root} holds versions of {theirs}", hint="one folder a dataset")
+        # The index is written from all of them, after the new version is in place.
+        for version in self.versions():
+            if manifest_in(self.folder(version)) is None:
+                message = f"{self.folder(version) / MANIFEST} is no manifest of a release"
+                hint = "put it back as it was released, or take the version's folder away"
+                raise user_error("damaged", message, hint=hint)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
