@@ -154,6 +154,14 @@ def test_a_source_of_nearly_all_rows_is_named_as_a_limit(run: Run) -> None:
     assert "One source, web, gave 100% of the rows." in derived_limits(collect(*run.build()))
 
 
+def test_a_model_that_moves_under_its_adapter_is_named_as_a_limit(run: Run) -> None:
+    adapter = {"path": "adapter", "sha256": "0" * 64, "license": "mit"}
+    run.recipe["models"]["writer"] = {
+        "engine": "vllm", "model": "a/b", "revision": "main", "license": "mit", "adapter": adapter,
+    }  # fmt: skip
+    assert "Not pinned to a revision that stays: a/b." in derived_limits(collect(*run.build()))
+
+
 def test_writer_and_judge_of_one_family_are_named_as_a_limit(run: Run) -> None:
     server = {"engine": "server", "revision": "r", "license": "apache-2.0"}
     run.recipe["models"] = {

@@ -17,7 +17,8 @@ MOVING_REVISIONS = {"main", "master", "latest", "HEAD"}
 def derived_limits(facts: CardFacts) -> list[str]:
     """One sentence a limit, in a fixed order."""
     found = _about_models(facts) + _about_rows(facts)
-    moving = sorted({m.id for m in facts.models if m.revision in MOVING_REVISIONS})
+    # What follows a comma is the adapter on it.
+    moving = sorted({m.id for m in facts.models if (m.revision or "").partition(",")[0] in MOVING_REVISIONS})
     moving += [s.name for s in facts.sources if s.pinned and s.pinned.removeprefix("revision ") in MOVING_REVISIONS]
     if moving:
         found.append(f"Not pinned to a revision that stays: {', '.join(moving)}.")
