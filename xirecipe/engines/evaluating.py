@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked, ask
+from xirecipe.engines.tally import require_answers
 from xirecipe.evaluating import aspects, consistency, pairwise
 from xirecipe.evaluating.answers import Answered, Pair
 from xirecipe.evaluating.items import Item, choice_of, item_requests
@@ -54,16 +54,7 @@ class Judge:
             budget=self.budget,
             report=self.report,
         )
-        total = asked.calls + asked.reused + len(asked.failures)
-        if len(asked.failures) > self.settings.max_failed_ratio * total:
-            reasons = Counter(failure.reason for failure in asked.failures.values()).most_common()
-            detail = next(iter(asked.failures.values())).detail
-            raise user_error(
-                "too-many-failures",
-                f"evaluate: {len(asked.failures):,} of {total:,} requests failed "
-                f"({', '.join(f'{reason} {n:,}' for reason, n in reasons)}); the first: {detail}",
-                hint="answers so far are kept; mend the server and run again, or raise XIRECIPE_MAX_FAILED_RATIO",
-            )
+        require_answers(asked, "evaluate", self.settings)
         return asked
 
 

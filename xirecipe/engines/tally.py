@@ -11,6 +11,7 @@ from xirecipe.diagnostics import user_error
 from xirecipe.engines.asking import Asked, ask
 from xirecipe.learned import model_of
 from xirecipe.models.requests import Request
+from xirecipe.settings import Settings
 from xirecipe.stage import Stage
 from xirecipe.tables import Row, Writer
 from xirecipe.work import Outcome, Work
@@ -48,16 +49,7 @@ class Tally:
             settings=work.settings, budget=work.budget, report=work.report,
         )  # fmt: skip
         self._answers.append(asked)
-        total = asked.calls + asked.reused + len(asked.failures)
-        if asked.failures and len(asked.failures) > work.settings.max_failed_ratio * total:
-            reasons = Counter(f.reason for f in asked.failures.values()).most_common()
-            detail = next(iter(asked.failures.values())).detail
-            raise user_error(
-                "too-many-failures",
-                f"{work.stage.label}: {len(asked.failures):,} of {total:,} requests failed "
-                f"({', '.join(f'{reason} {n:,}' for reason, n in reasons)}); the last: {detail}",
-                hint="answers so far are kept; mend the server and run again, or raise XIRECIPE_MAX_FAILED_RATIO",
-            )
+        require_answers(asked, work.stage.label, work.settings)
         return asked
 
     def close(self) -> None:
@@ -75,3 +67,21 @@ class Tally:
             prompt_tokens=sum(a.prompt_tokens for a in self._answers),
             completion_tokens=sum(a.completion_tokens for a in self._answers),
         )
+
+
+def require_answers(asked: Asked, who: str, settings: Settings) -> None:
+    """Raises UserError `too-many-failures` where more requests got no answer than the settings allow.
+
+    `who` asked: a stage's label, or a command.
+    """
+    total = asked.calls + asked.reused + len(asked.failures)
+    if len(asked.failures) <= settings.max_failed_ratio * total:
+        return
+    reasons = Counter(failure.reason for failure in asked.failures.values()).most_common()
+    first = next(iter(asked.failures.values()))
+    raise user_error(
+        "too-many-failures",
+        f"{who}: {len(asked.failures):,} of {total:,} requests failed "
+        f"({', '.join(f'{reason} {n:,}' for reason, n in reasons)}); the first: {first.detail}",
+        hint="answers so far are kept; mend the server and run again, or raise XIRECIPE_MAX_FAILED_RATIO",
+    )
