@@ -56,6 +56,11 @@ class Manifest:
     def balanced(self) -> bool:
         return self.asked == self.kept + sum(self.dropped.values()) + sum(self.failed.values())
 
+    @property
+    def lacks_answers(self) -> bool:
+        """Whether rows failed, or a rating never came: what `run --retry-failed` makes again."""
+        return bool(self.failed or self.facts.get("unrated"))
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 

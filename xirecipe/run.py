@@ -65,7 +65,7 @@ def run_plan(
     with store.locked():
         for stage in plan.stages:
             artifact = store.artifact(stage.kind, stage.fingerprint)
-            if artifact.done and not (retry_failed and artifact.manifest().failed):
+            if artifact.done and not (retry_failed and artifact.manifest().lacks_answers):
                 walked.append(StageDone(stage, artifact.manifest(), made=False))
             else:
                 started(stage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from typing import Any
 import pytest
 
 from tests.builders import Folder, recipe_folder
-from tests.models.fake_server import FakeServer, prompt_of
+from tests.models.fake_server import FakeServer, Fault, prompt_of
 from xirecipe import tables
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError
+from xirecipe.hub.provenance import models
+from xirecipe.plan import AnyPlan, Plan
 from xirecipe.run import StageDone, run_plan
 from xirecipe.settings import Settings
 from xirecipe.store import Store
@@ -54,11 +55,15 @@ class Project:
     folder: Folder
     server: FakeServer
 
-    def run(self, **changes: Any) -> list[StageDone]:
-        plan = compile_recipe(self.folder.recipe(self.changes(changes)))
+    def run(self, *, retry_failed: bool = False, **changes: Any) -> list[StageDone]:
+        plan = self.plan(**changes)
         environment = {"XIRECIPE_MODEL_URL": self.server.url}
         self.store = Store(self.folder.root / "store")
-        return run_plan(plan, self.store, Settings(workers=1, environment=environment))
+        settings = Settings(workers=1, environment=environment)
+        return run_plan(plan, self.store, settings, retry_failed=retry_failed)
+
+    def plan(self, **changes: Any) -> AnyPlan:
+        return compile_recipe(self.folder.recipe(self.changes(changes)))
 
     refine = {"rounds": 1, "score": "rubric", "min_score": 2.0, "exemplars": 1}  # noqa: RUF012
     recipe = {  # noqa: RUF012
@@ -142,9 +147,26 @@ def test_a_round_says_what_it_did(project: Project) -> None:
     assert facts["round"] == {
         "round": 1, "documents": 3, "flawed": 1, "redrafted": 1, "improved": 1, "changed_ratio": 0.3333,
         "agreement": 1.0, "mean_score_before": 2.3333, "mean_score_after": 3.0, "yield_before": 0.6667,
-        "yield_after": 1.0, "stopped": False, "exemplars": ["mkate"],
+        "yield_after": 1.0, "stopped": False, "exemplars": ["mkate"], "kept_ratings": 0,
+        "answers": {"generate": 1, "judge": 4 + 3 * len(PAIRS)},
     }  # fmt: skip
     assert facts["evaluators"]["rubric"]["rows"] == 3 * len(PAIRS)
+
+
+def test_a_card_counts_the_answers_of_all_rounds_by_the_model_that_gave_them(project: Project) -> None:
+    project.server.answer = model(lions_are_flawed_at_first)
+    manifests = {done.stage.label: done.manifest for done in project.run()}
+    plan = project.plan()
+    assert isinstance(plan, Plan)
+    writer, judge, *_ = models(plan, manifests)
+    assert (writer.answers or 0) + (judge.answers or 0) == sum(m.calls + m.reused for m in manifests.values())
+    assert writer.answers == len(DOCUMENTS) + 1
+    rated = sum(sum(m.facts.get("ratings", {}).values()) for m in manifests.values())
+    assert judge.sampling == f"label in the text: {rated:,} ratings"
+
+    refined = manifests["refine 1"]
+    del refined.facts["round"]["answers"]
+    assert [model.answers for model in models(plan, manifests)[:2]] == [None, None]
 
 
 def test_a_document_whose_drafts_were_all_dropped_is_drafted_again(project: Project) -> None:
@@ -187,18 +209,53 @@ def test_the_same_run_again_asks_nothing(project: Project) -> None:
     assert len(project.server.calls) == before
 
 
-def test_a_failed_rating_of_a_round_is_a_failed_row_and_the_rows_add_up(project: Project) -> None:
-    project.server.answer = model(lambda instruction: 3)
+def rates_again_rain(body: dict[str, Any]) -> bool:
+    """Whether a request is the round's about the draft on rain: its examples have one of the drafts among them."""
+    return re.search(r"\(3: Explain.*\) Explain seasonal", prompt_of(body)) is not None
 
-    def confused(body: dict[str, Any]) -> str:
-        own = model(lions_are_flawed_at_first)(body)
-        return "no idea" if re.search(r"\(3: Explain.*\) Explain seasonal", prompt_of(body)) else own
 
-    project.server.answer = confused
+def test_a_candidate_whose_rating_fails_in_a_round_keeps_the_one_it_has(project: Project) -> None:
+    own = model(lions_are_flawed_at_first)
+    project.server.answer = lambda body: "no idea" if rates_again_rain(body) else own(body)
+    done = {done.stage.label: done for done in project.run()}
+    refined = done["refine 1"].manifest
+    assert (refined.rows_in, refined.asked, refined.kept, refined.failed) == (3, 4, 4, {})
+    assert [r["rubric_score"] for r in project.rows(done["refine 1"]) if r["document_id"] == "mvua"] == [3.0]
+    assert refined.facts["unrated"] == {"judge.unparsable_rating": 1}
+    assert refined.facts["round"]["kept_ratings"] == 1
+
+
+def test_a_new_draft_whose_rating_fails_is_a_failed_row_and_the_rows_add_up(project: Project) -> None:
+    own = model(lions_are_flawed_at_first)
+    project.server.answer = lambda body: (
+        "no idea" if prompt_of(body).endswith("draft number 1.") and "RATE" in prompt_of(body) else own(body)
+    )
     refined = next(done.manifest for done in project.run() if done.stage.label == "refine 1")
-    assert refined.failed == {"judge.unparsable_rating": 1}
+    assert (refined.asked, refined.kept, refined.failed) == (4, 3, {"judge.unparsable_rating": 1})
     assert refined.balanced
-    assert json.loads(refined.to_json())["facts"]["round"]["documents"] == 3
+
+
+def test_ratings_that_a_server_owes_are_asked_for_again_when_failed_rows_are(project: Project) -> None:
+    project.server.answer = model(lions_are_flawed_at_first)
+    about_a_pair = f"RATE  {PAIRS[0]['instruction']}"
+
+    def fault(body: dict[str, Any]) -> Fault | None:
+        refused = rates_again_rain(body) or re.sub(r"\(.*\)", "", prompt_of(body)) == about_a_pair
+        return Fault(status=400, message="no") if refused else None
+
+    project.server.fail_when(fault)
+    first = {done.stage.label: done for done in project.run()}
+    # Of the pair's three texts the prompt shows none: the three questions are one.
+    assert first["judge"].manifest.facts["unrated"] == {"judge.refused": 3}
+    assert first["refine 1"].manifest.facts["unrated"] == {"judge.refused": 4}
+    project.server.fail_when(lambda body: None)
+    assert not any(done.made for done in project.run())
+
+    again = {done.stage.label: done for done in project.run(retry_failed=True)}
+    assert [label for label, done in again.items() if done.made][:2] == ["judge", "refine 1"]
+    for label in ("judge", "refine 1"):
+        assert "unrated" not in again[label].manifest.facts
+    assert again["refine 1"].manifest.facts["evaluators"]["rubric"]["unscored"] == 0
 
 
 def test_a_judge_that_answers_nonsense_stops_the_run_before_more_is_paid(project: Project) -> None:

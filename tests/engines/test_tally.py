@@ -53,4 +53,6 @@ def test_scores_are_compared_of_candidates_that_have_one_before_and_after(tmp_pa
     for name, rows in (("before", before), ("after", after)):
         tables.write(tmp_path / name, rows, columns_after("judge"))
     config = Refine.model_validate({"score": "rubric", "min_score": 2.0})
-    assert list(_rated_twice(tmp_path / "before", tmp_path / "after", config)) == [(1.0, 1.5), (3.0, 2.5)]
+    both = tmp_path / "before", tmp_path / "after"
+    assert list(_rated_twice(*both, config, ())) == [(1.0, 1.5), (3.0, 2.5)]
+    assert list(_rated_twice(*both, config, {("c", 0)})) == [(1.0, 1.5)]

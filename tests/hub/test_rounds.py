@@ -32,9 +32,9 @@ def test_a_plan_without_a_rating_set_has_no_evaluator_facts() -> None:
 def test_a_round_that_was_not_run_says_only_that() -> None:
     told = {
         "round": 1, "stopped": False, "flawed": 4, "redrafted": 8, "changed_ratio": 0.25, "agreement": 1.0,
-        "mean_score_after": 2.5, "yield_after": 0.75, "documents": 16,
+        "mean_score_after": 2.5, "yield_after": 0.75, "documents": 16, "kept_ratings": 3,
     }  # fmt: skip
     found = rounds(
         [manifest("judge"), manifest("refine", round=told), manifest("refine", round={"round": 2, "stopped": True})]
     )
-    assert found == (RoundFacts(1, False, 4, 8, 0.25, 1.0, 2.5, 0.75), RoundFacts(2, True))
+    assert found == (RoundFacts(1, False, 4, 8, 0.25, 1.0, 2.5, 0.75, 3), RoundFacts(2, True))

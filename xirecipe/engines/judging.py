@@ -58,6 +58,9 @@ class Judging:
         shows = rubric is not None and stage.config.shows_examples
         self._examples: list[Rated] = examples(self._set, rubric, best) if rubric is not None and shows else []
         self._parsed = Counter[str]()
+        self._unrated = Counter[str]()
+        self.rated_before: set[tuple[str, int]] = set()
+        """Document and draw of the candidates that kept the rating of the round before, because this one's failed."""
 
     def ask(self, rows: Any) -> Asked | None:
         """The model's answers about the rows of `rows()` and about the rating set. None when no model is asked."""
@@ -70,13 +73,18 @@ class Judging:
         return judge_requests(self._stage, row, self._examples)
 
     def rated(self, rows: Iterable[Row], asked: Asked | None, total: int) -> Iterator[Row]:
-        """Rows with their scores; those whose rating never came go to the tally."""
+        """Rows with their scores. Where a rating never came, an old candidate keeps the one it has from the round
+        before (a round must cost no document its draft), and any other row goes to the tally."""
         done = 0
         for batch in batches(rows, BATCH):
             scored = self._scored(batch, asked)
             for row, (scores, failure) in zip(batch, scored, strict=True):
                 if failure is None:
                     yield {**row, **scores}
+                elif any(row.get(SCORE_COLUMNS[name]) is not None for name in ("rubric", "likelihood")):
+                    self.rated_before.add((row["document_id"], row["draw"]))
+                    self._unrated[failure[0]] += 1
+                    yield row
                 else:
                     self._tally.fail({**row, **scores}, *failure)
             done += len(batch)
@@ -128,15 +136,20 @@ class Judging:
         return found
 
     def facts(self, asked: Asked | None) -> dict[str, Any]:
-        """How ratings were read, and how good each of the scores is on the part of the rating set held out."""
+        """How ratings were read, and how good each of the scores is on the part of the rating set held out.
+
+        `unrated` are ratings that never came and are no failed row's, by reason: of rated pairs and old candidates.
+        """
         facts: dict[str, Any] = {"ratings": dict(self._parsed)} if self._parsed else {}
+        unrated = self._unrated.copy()
         if self._set:
-            scores = [scores for scores, _ in self._scored(self._set, asked)]
+            scored = self._scored(self._set, asked)
+            unrated.update(failure[0] for _, failure in scored if failure is not None)
             names = [name for name in SCORE_COLUMNS if getattr(self._config, name) is not None]
             facts["evaluators"] = {
-                name: measured(self._set, [found[SCORE_COLUMNS[name]] for found in scores]) for name in names
+                name: measured(self._set, [scores[SCORE_COLUMNS[name]] for scores, _ in scored]) for name in names
             }
-        return facts
+        return facts | ({"unrated": dict(unrated)} if unrated else {})
 
 
 def rubric_score(answer: Answer, levels: dict[str, float]) -> tuple[float | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from xirecipe.engines.best import drafts_of, whole
@@ -77,11 +77,16 @@ def run_refine(work: Work) -> Outcome:
     shutil.rmtree(drafts, ignore_errors=True)
 
     after = drafts_of(work.output.data, config)
-    twice = _rated_twice(previous.data, work.output.data, config)
+    twice = _rated_twice(previous.data, work.output.data, config, judging.rated_before)
     facts = {
         "round": stage.round,
         "redrafted": redrafted,
         "exemplars": [row["document_id"] for row in chosen],
+        "kept_ratings": len(judging.rated_before),
+        "answers": {
+            kind: asked.calls + asked.reused if asked is not None else 0
+            for kind, asked in (("generate", written), ("judge", rated))
+        },
         **round_facts(count(source), flawed, before, after, twice, config),
     }
     return tally.outcome(rows_in, rows_in + redrafted, {"round": facts} | judging.facts(rated))
@@ -94,8 +99,10 @@ def _learnt(work: Work) -> Iterator[str]:
         yield from (row["instruction"] for row in rows if row["seed"] == BEST_ROWS)
 
 
-def _rated_twice(before: Path, after: Path, config: Refine) -> Iterator[tuple[float, float]]:
-    """Scores before and after of the candidates that have both.
+def _rated_twice(
+    before: Path, after: Path, config: Refine, once: Collection[tuple[str, int]]
+) -> Iterator[tuple[float, float]]:
+    """Scores before and after of the candidates that have both. Those of `once` kept the score from before.
 
     Candidates come out in the order in which they went in, but for those that failed; the new drafts stand behind.
     """
@@ -105,8 +112,9 @@ def _rated_twice(before: Path, after: Path, config: Refine) -> Iterator[tuple[fl
     for old in read(before, ["document_id", "draw", column]):
         if new is None:
             return
-        if (old["document_id"], old["draw"]) == (new["document_id"], new["draw"]):
+        candidate = old["document_id"], old["draw"]
+        if candidate == (new["document_id"], new["draw"]):
             scores = old[column], new[column]
-            if not any(score is None or math.isnan(score) for score in scores):
+            if candidate not in once and not any(score is None or math.isnan(score) for score in scores):
                 yield scores
             new = next(again, None)

@@ -189,14 +189,12 @@ def _sources(plan: MixPlan, store: Store, table: pa.Table) -> tuple[SourceUse, .
 
 
 def _models(plan: MixPlan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
-    def sampling(stage: Stage) -> str:
-        return provenance.settings(plan.recipe.translate[stage.dataset].sampling)
+    def translator(stage: Stage) -> ModelUse:
+        made = manifests[stage.label]
+        sampling = provenance.settings(plan.recipe.translate[stage.dataset].sampling)
+        return provenance.asked_model("translator", stage, made.calls + made.reused, sampling)
 
-    return tuple(
-        provenance.asked_model("translator", stage, manifests[stage.label], sampling(stage))
-        for stage in plan.stages
-        if stage.kind == "translate"
-    )
+    return tuple(translator(stage) for stage in plan.stages if stage.kind == "translate")
 
 
 def _examples(recipe: MixRecipe, table: pa.Table) -> tuple[Row, ...]:

@@ -6,7 +6,8 @@ import hashlib
 import io
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, assert_never
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from xirecipe.artifact import Manifest
+from xirecipe.columns import StageKind
 from xirecipe.fingerprint import digest
 from xirecipe.hub.measure import column, counted
 from xirecipe.load import DEFAULT_PROFILE
@@ -53,9 +55,10 @@ class SourceUse:
 
 @dataclass(frozen=True)
 class ModelUse:
-    """A model in one role. `prompts` are (path, sha256 of the template); `answers` counts model calls.
+    """A model in one role. `prompts` are (path, sha256 of the template); `answers` counts those that its stages got.
 
-    A model that is not asked in words (an embedding) has no prompts, and so no sampling and no answers.
+    None where a stage did not record them. A model that is not asked in words (an embedding) has no prompts, and so
+    no sampling and no answers.
     """
 
     role: str
@@ -130,10 +133,11 @@ def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
     What a recipe does not say about the last two is read from their manifests' facts (`model_license`).
     """
     writer, judge = plan.stage("generate"), plan.stage("judge")
+    asking = [manifest for manifest in manifests.values() if manifest.stage in ("generate", "judge", "refine")]
     sampling = settings(plan.recipe.generate.sampling)
-    found = [asked_model("writer of the instructions", writer, manifests["generate"], sampling)]
+    found = [asked_model("writer of the instructions", writer, _answers("generate", asking), sampling)]
     if judge.model is not None:
-        found.append(asked_model("judge", judge, manifests["judge"], _ratings(manifests["judge"])))
+        found.append(asked_model("judge", judge, _answers("judge", asking), _ratings(asking)))
     if (near := plan.recipe.judge.similarity) is not None:
         found.append(ModelUse("judge", near.package, near.revision, None, "mit", "none", (), None))
     embed = plan.recipe.embed
@@ -147,15 +151,32 @@ def models(plan: Plan, manifests: dict[str, Manifest]) -> tuple[ModelUse, ...]:
     return tuple(found)
 
 
-def asked_model(role: str, stage: Stage, manifest: Manifest, sampling: str | None) -> ModelUse:
+def asked_model(role: str, stage: Stage, answers: int | None, sampling: str | None) -> ModelUse:
+    """A stage's model, and how many answers it gave."""
     model = stage.model
     if model is None:
         raise AssertionError(f"{stage.kind} has no model")
     prompts = tuple((path, hashlib.sha256(text.encode()).hexdigest()) for path, text in stage.prompts.items())
     return ModelUse(
         role, model_id(model), _revision(model, stage), _quantization(model), model.license, sampling, prompts,
-        manifest.calls + manifest.reused,
+        answers,
     )  # fmt: skip
+
+
+def _answers(kind: StageKind, manifests: Iterable[Manifest]) -> int | None:
+    """The answers that the model of a stage gave, in that stage and in the rounds of refinement.
+
+    None where a round does not say which model's answers it got: earlier versions recorded their sum only.
+    """
+    found = 0
+    for manifest in manifests:
+        if manifest.stage == kind:
+            found += manifest.calls + manifest.reused
+        elif manifest.stage == "refine" and not (told := manifest.facts["round"])["stopped"]:
+            if "answers" not in told:
+                return None
+            found += told["answers"][kind]
+    return found
 
 
 def model_id(model: Model) -> str:
@@ -189,12 +210,13 @@ def _quantization(model: Model) -> str | None:
     return named.group().upper().replace("-", "_") if named else None
 
 
-def _ratings(manifest: Manifest) -> str | None:
+def _ratings(manifests: Iterable[Manifest]) -> str | None:
+    """How ratings were read, over the judge stage and all rounds."""
     how = {"log_probabilities": "label probabilities", "text": "label in the text", "unparsable": "no label found"}
-    ratings = manifest.facts.get("ratings")
-    if not isinstance(ratings, dict) or not ratings:
-        return None
-    return ", ".join(f"{how.get(name, name)}: {count:,} ratings" for name, count in sorted(ratings.items()))
+    ratings = Counter[str]()
+    for manifest in manifests:
+        ratings.update(manifest.facts.get("ratings", {}))
+    return ", ".join(f"{how.get(name, name)}: {count:,} ratings" for name, count in sorted(ratings.items())) or None
 
 
 def settings(section: BaseModel) -> str:

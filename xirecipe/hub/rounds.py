@@ -22,7 +22,10 @@ class EvaluatorFacts:
 
 @dataclass(frozen=True)
 class RoundFacts:
-    """A round: `yielded` is the share of documents whose best draft is not flawed."""
+    """A round: `yielded` is the share of documents whose best draft is not flawed.
+
+    `kept_ratings` are candidates that have the rating of the round before, because this one's never came.
+    """
 
     number: int
     stopped: bool
@@ -32,6 +35,7 @@ class RoundFacts:
     agreement: float | None = None
     mean_score: float | None = None
     yielded: float | None = None
+    kept_ratings: int = 0
 
 
 def evaluators(manifests: Iterable[Manifest]) -> tuple[EvaluatorFacts, ...]:
@@ -58,7 +62,7 @@ def rounds(manifests: Iterable[Manifest]) -> tuple[RoundFacts, ...]:
         found.append(
             RoundFacts(
                 facts["round"], False, facts["flawed"], facts["redrafted"], facts["changed_ratio"], facts["agreement"],
-                facts["mean_score_after"], facts["yield_after"],
+                facts["mean_score_after"], facts["yield_after"], facts.get("kept_ratings", 0),
             )
         )  # fmt: skip
     return tuple(found)
