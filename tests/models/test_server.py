@@ -39,9 +39,12 @@ def ask(server: FakeServer, *requests: Request, form: str = "chat", **changes: A
     return asyncio.run(all_of_them())
 
 
-def at_once(server: FakeServer, requests: Iterable[Request], **changes: Any) -> list[Answer | Failure]:
+def at_once(
+    server: FakeServer, requests: Iterable[Request], *, most_in_flight: int | None = None, **changes: Any
+) -> list[Answer | Failure]:
     async def all_of_them() -> list[Answer | Failure]:
-        client = ServerClient("fake", "writer", "chat", settings(server.url, **changes))
+        own = settings(server.url, **changes)
+        client = ServerClient("fake", "writer", "chat", own, most_in_flight=most_in_flight)
         try:
             return await asyncio.gather(*(client.answer(request) for request in requests))
         finally:
@@ -155,6 +158,20 @@ def test_a_server_that_refuses_to_score_is_unsupported_and_still_completes(fake_
     assert isinstance(completed, Answer)
 
 
+def test_one_reply_without_log_probabilities_is_no_sign_that_the_server_has_none(fake_server: FakeServer) -> None:
+    known = fake_server.label_log_probs
+
+    def silent_once(body: Any) -> Fault | None:
+        fake_server.label_log_probs = None if "second" in str(body["messages"]) else known
+        return None
+
+    fake_server.fail_when(silent_once)
+    questions = [Request("choose", f"Rate the {nth}.", labels=("3", "2", "1")) for nth in ("first", "second", "last")]
+    answers = [answer for answer in ask(fake_server, *questions) if isinstance(answer, Answer)]
+    assert [answer.label_log_probs is not None for answer in answers] == [True, False, True]
+    assert [call["max_tokens"] for call in fake_server.calls] == [1, 1, 1]
+
+
 # --- faults that pass -------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +216,15 @@ def test_requests_in_flight_fall_to_what_the_server_takes_and_stay_near_it(fake_
     assert len(fake_server.calls) < 1.4 * len(outcomes)
 
 
+def test_a_server_that_answers_quickly_gets_more_requests_at_once_where_it_may(fake_server: FakeServer) -> None:
+    fake_server.delay = 0.02
+    requests = [complete(f"Habari {n}") for n in range(200)]
+    at_once(fake_server, requests, requests_in_flight=4)
+    assert fake_server.most_at_once == 4
+    at_once(fake_server, requests, requests_in_flight=4, most_in_flight=16)
+    assert fake_server.most_at_once == 16
+
+
 def test_a_request_refused_a_thousand_times_still_waits_seconds() -> None:
     assert 2.5 <= crowded_seconds(2_000) <= 5.0
 
@@ -218,8 +244,9 @@ def test_a_server_that_takes_nobody_fails_the_request_in_the_end(fake_server: Fa
     assert outcome == Failure("server_error", "HTTP 429: Too many requests")
 
 
-def test_a_server_that_asks_to_come_back_tomorrow_ends_the_run(fake_server: FakeServer) -> None:
-    fake_server.fail_next(Fault(status=429, retry_after="40000"))
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_to_come_back_tomorrow_ends_the_run(fake_server: FakeServer, status: int) -> None:
+    fake_server.fail_next(Fault(status=status, retry_after="40000"))
     with pytest.raises(FatalModelError) as caught:
         ask(fake_server, complete())
     assert caught.value.code == "rate-limited"
@@ -337,6 +364,14 @@ def test_a_refused_key_ends_the_run_and_is_never_shown(fake_server: FakeServer, 
     assert caught.value.code == "server-refused-key"
     assert "XIRECIPE_MODEL_KEY" in (caught.value.hint or "")
     assert KEY not in f"{caught.value.message}{caught.value.hint}{caught.value!r}"
+
+
+def test_a_key_with_a_line_break_is_refused_before_it_is_sent(fake_server: FakeServer) -> None:
+    environment = {"XIRECIPE_MODEL_URL": fake_server.url, "XIRECIPE_MODEL_KEY": f"{KEY}\r"}
+    with pytest.raises(FatalModelError) as caught:
+        ask(fake_server, complete(), environment=environment)
+    assert caught.value.code == "bad-model-key"
+    assert KEY not in f"{caught.value.message}{caught.value.hint}"
 
 
 def test_a_server_that_repeats_the_key_does_not_bring_it_into_a_failure(fake_server: FakeServer) -> None:

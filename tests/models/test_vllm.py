@@ -112,7 +112,7 @@ def test_an_adapted_model_is_asked_for_by_its_adapters_name(tmp_path: Path) -> N
     settings = Settings(environment={"XIRECIPE_MODEL_URL": "http://localhost:1/v1"})
     client = client_for(model("org/big", adapter=peft_folder(tmp_path, 8)), "writer", settings)
     assert isinstance(client, ServerClient)
-    assert client.model == "xirecipe-adapter"
+    assert client.endpoint.model == "xirecipe-adapter"
 
 
 def test_a_server_without_the_adapter_is_to_be_started_with_it(tmp_path: Path, fake_server: FakeServer) -> None:
@@ -171,7 +171,7 @@ def test_a_server_is_waited_for_and_gone_afterwards(stand_in: Path, monkeypatch:
     # Before it was ready, once a second: on a busy machine a second may be missed, and none comes twice.
     assert len(waited) >= 3
     assert waited == sorted(set(waited))
-    assert processes_about(stand_in) == []
+    wait_until(lambda: not processes_about(stand_in), 5)
 
 
 def test_a_server_that_ends_while_it_starts_is_the_users_error_with_its_reason(stand_in: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_server_that_never_gets_ready_is_stopped_at_the_limit(
     monkeypatch.setenv("STAND_IN_WAITS_FOR", str(stand_in / "never"))
     with pytest.raises(FatalModelError, match="not ready within 2 seconds"):
         alive(free_port(), stand_in / "vllm.log", str(stand_in / "m"), limit=2)
-    assert processes_about(stand_in) == []
+    wait_until(lambda: not processes_about(stand_in), 5)
 
 
 def test_without_vllm_the_hint_is_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_a_vllm_model_is_served_for_the_asking_and_gone_afterwards(stand_in: Pat
     assert found == [written({"prompt": f"Andiko {n}", "seed": 0}) for n in range(20)]
     assert progress[-1] == Progress(20, 20, "answers")
     assert "seconds for vLLM to start" in {p.unit for p in progress}
-    assert processes_about(stand_in) == []
+    wait_until(lambda: not processes_about(stand_in), 5)
 
 
 @pytest.mark.engine
@@ -254,6 +254,26 @@ def test_kill_9_while_vllm_starts_leaves_no_process(stand_in: Path) -> None:
     run.send_signal(signal.SIGKILL)
     run.wait()
     wait_until(lambda: not processes_about(stand_in), 5)
+
+
+def test_a_server_ends_with_the_process_that_started_it_even_if_that_is_killed_alone(stand_in: Path) -> None:
+    program = "import sys, time; from pathlib import Path; from tests.models.test_vllm import start_and_stay; "
+    program += "start_and_stay(Path(sys.argv[1]))"
+    starter = subprocess.Popen([sys.executable, "-c", program, str(stand_in)])
+    wait_until((stand_in / "ready").exists)
+    assert len(processes_about(stand_in)) >= 3  # the starter, the server, its leash
+    starter.send_signal(signal.SIGKILL)
+    starter.wait()
+    wait_until(lambda: not processes_about(stand_in))
+
+
+def start_and_stay(folder: Path) -> None:
+    """Hold a server until somebody kills this process."""
+    port = free_port()
+    arguments = command(model(str(folder / "m")), Settings(), port)
+    with served(arguments, port, folder / "vllm.log", lambda done, total: None):
+        (folder / "ready").touch()
+        signal.pause()
 
 
 @pytest.mark.parametrize("arguments", [

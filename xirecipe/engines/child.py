@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import xirecipe
 from xirecipe.disk import explained
+from xirecipe.models.leash import kill_group
 from xirecipe.settings import PREFIX, Settings
 
 
@@ -45,7 +45,7 @@ def child(
     """`python -m module FOLDER` as the leader of a group that is killed when the block ends.
 
     Secrets reach it through its environment, never through a file or the command line. stdin is the leash, see
-    `lifecycle.leash`; what it prints goes to the log. `more` are further environment variables.
+    `xirecipe.models.leash`; what it prints goes to the log. `more` are further environment variables.
     """
     own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
     path = [str(Path(xirecipe.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -64,7 +64,7 @@ def child(
     try:
         yield process
     finally:
-        _kill_group(process)
+        kill_group(process)
 
 
 def check_ended_well(process: subprocess.Popen[bytes], given: Handover, what: str) -> None:
@@ -79,15 +79,3 @@ def check_ended_well(process: subprocess.Popen[bytes], given: Handover, what: st
 def last_lines(path: Path, count: int = 20) -> str:
     """The end of a log, for a message about our own bug."""
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Nothing that the process started outlives it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # the whole group has ended
-    finally:
-        process.wait()
-        if process.stdin:
-            process.stdin.close()

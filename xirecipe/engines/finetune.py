@@ -24,13 +24,13 @@ from trl import SFTConfig, SFTTrainer
 
 from xirecipe.disk import write_whole
 from xirecipe.engines.base_models import Base, load_base, precision_of
-from xirecipe.engines.lifecycle import leash
 from xirecipe.engines.lora_gguf import gguf_facts, write_adapter
 from xirecipe.engines.memory import give_back
 from xirecipe.engines.scoring import Sequenced, collated, log_probs, nats
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
 from xirecipe.fingerprint import file_digest
 from xirecipe.learned import GGUF, SAFETENSORS
+from xirecipe.models.leash import leash
 from xirecipe.models.requests import FatalModelError
 from xirecipe.recipe.models import EmbeddedModel
 

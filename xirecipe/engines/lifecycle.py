@@ -1,10 +1,9 @@
-"""The processes around the asking: its leash, the watch over the one with the model, and a job's own vLLM server."""
+"""The processes around the asking: the watch over the one with the model, and a job's own vLLM server."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,19 +12,9 @@ from pathlib import Path
 
 from xirecipe.disk import write_whole
 from xirecipe.engines.job import Job
-from xirecipe.models.server import url_variable
+from xirecipe.models.endpoint import url_variable
 from xirecipe.models.vllm import command, free_port, require_vllm, served
 from xirecipe.recipe.models import VllmModel
-
-
-def leash() -> None:
-    """Kill this process group when the run's process is gone, however it went: its end of our stdin closes then.
-
-    A process of its own, so that neither an import nor a model that holds the interpreter's lock delays it.
-    """
-    if os.getpgrp() == os.getpid() and os.fork() == 0:
-        os.read(sys.stdin.fileno(), 1)
-        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def worker_file(job: Job) -> Path:
@@ -51,12 +40,18 @@ def in_process(job: Job) -> bool:
     return job.settings.vllm == "in_process" and not job.settings.model_url(job.name)
 
 
+def has_own_server(job: Job) -> bool:
+    """Whether a job's vLLM server is started for it alone. Where its URL is set, it runs already."""
+    return isinstance(job.model, VllmModel) and not job.settings.model_url(job.name) and not in_process(job)
+
+
 @contextmanager
 def server_of(job: Job) -> Iterator[None]:
-    """The vLLM server of a job that wants one of its own. Nothing where its URL is set: then it runs already."""
-    if not isinstance(job.model, VllmModel) or job.settings.model_url(job.name) or in_process(job):
+    """The vLLM server of a job that has one of its own."""
+    if not has_own_server(job):
         yield
         return
+    assert isinstance(job.model, VllmModel)
     require_vllm()
     port = free_port()
 

@@ -8,126 +8,31 @@ asked by another.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import xirecipe
 from xirecipe.engines import cluster
 from xirecipe.engines.job import Job, Recorder
-from xirecipe.engines.lifecycle import server_of
-from xirecipe.models.client import Client, client_for
-from xirecipe.models.embedded_client import EmbeddedClient, groups
-from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
-from xirecipe.recipe.models import EmbeddedModel, VllmModel
+from xirecipe.engines.lifecycle import has_own_server
+from xirecipe.engines.ray_asker import Asker, Fatal, Outcome, Shard
+from xirecipe.models.client import most_in_flight
+from xirecipe.models.requests import FatalModelError
+from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.settings import PREFIX
 
 #: Requests that travel together. An actor has two shards at a time, so that it never waits for the slowest of one.
 SHARD = 256
 _SHARDS_EACH = 2
 _LOOK_SECONDS = 0.2
-_CLOSE_SECONDS = 15
-
-Shard = dict[str, Request]
-"""Requests by key."""
-Outcome = tuple[str, Answer | Failure]
-
-
-@dataclass(frozen=True)
-class Fatal:
-    """A FatalModelError on its way: exceptions with arguments of their own do not survive pickling."""
-
-    code: str
-    message: str
-    hint: str | None
-
-
-class Asker:
-    """One of the processes that ask, on any machine. With a vLLM model it has a server of its own."""
-
-    def __init__(self, version: str, job: Job, environment: dict[str, str], in_flight: int) -> None:
-        self._version = version
-        os.environ.update(environment)
-        own = tempfile.TemporaryDirectory(prefix="xirecipe-asking-")
-        self._held = ExitStack()
-        self._held.enter_context(own)
-        settings = replace(job.settings, workers=1, environment=dict(os.environ))
-        self._job = replace(job, folder=Path(own.name), settings=settings)
-        self._slots = asyncio.Semaphore(in_flight)
-        self._client: Client | None = None
-        self._starting = asyncio.Lock()
-        self._fatal: FatalModelError | None = None
-
-    async def ask(self, shard: Shard) -> AsyncIterator[list[Outcome] | Fatal]:
-        """Outcomes as they come; when no request can succeed, those on their way, a Fatal, and nothing more."""
-        try:
-            async with self._starting:
-                if self._client is None:
-                    self._client = await asyncio.to_thread(self._connected)
-            asking = self._together if isinstance(self._client, EmbeddedClient) else self._each
-            async for outcomes in asking(shard):
-                yield outcomes
-            if self._fatal is not None:
-                raise self._fatal
-        except FatalModelError as error:
-            yield Fatal(error.code, error.message, error.hint)
-
-    async def stop(self, why: Fatal) -> None:
-        """Begin no further request."""
-        self._fatal = self._fatal or FatalModelError(why.code, why.message, why.hint)
-
-    async def _together(self, shard: Shard) -> AsyncIterator[list[Outcome]]:
-        """The small model in this process: one call for all draws of a prompt."""
-        assert isinstance(self._client, EmbeddedClient)
-        for group in groups(shard.items()):
-            async with self._slots:
-                if self._fatal is not None:
-                    return
-                requests = [request for _, request in group]
-                answers = await asyncio.to_thread(self._client.answer_together, requests)
-            yield [(key, answer) for (key, _), answer in zip(group, answers, strict=True)]
-
-    async def _each(self, shard: Shard) -> AsyncIterator[list[Outcome]]:
-        client = self._client
-        assert client is not None
-
-        async def one(key: str, request: Request) -> list[Outcome]:
-            async with self._slots:
-                try:
-                    return [] if self._fatal else [(key, await client.answer(request))]
-                except FatalModelError as error:
-                    self._fatal = error
-                    return []
-
-        waiting = {asyncio.create_task(one(*each)) for each in shard.items()}
-        try:
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                yield [outcome for task in done for outcome in task.result()]
-        finally:
-            for task in waiting:
-                task.cancel()
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-        self._held.close()
-
-    def _connected(self) -> Client:
-        if self._version != xirecipe.__version__:
-            raise FatalModelError(*cluster.other_version(self._version))
-        self._held.enter_context(server_of(self._job))
-        settings = replace(self._job.settings, environment=dict(os.environ))
-        return client_for(self._job.model, self._job.name, settings)
+#: Longer than a vLLM server has to stop.
+_CLOSE_SECONDS = 30
 
 
 @dataclass(eq=False)
@@ -199,7 +104,9 @@ class _Askers:
         cpus = cluster.connect(job.settings)
         import ray
 
-        own_server = isinstance(job.model, VllmModel) and not job.settings.model_url(job.name)
+        # An actor has no engine in its process: vLLM is a server beside it, whatever the setting says.
+        job = replace(job, settings=replace(job.settings, vllm="served"))
+        own_server = has_own_server(job)
         gpus = job.settings.ray_gpus if own_server else 0.0
         room = int(ray.cluster_resources().get("GPU", 0) // gpus) if gpus else cpus
         if not room:
@@ -207,7 +114,7 @@ class _Askers:
                 "no-gpu", f"the Ray cluster has fewer than {gpus:g} GPUs, which each vLLM server is given",
                 f"set {PREFIX}RAY_GPUS; 0 for vLLM on CPUs",
             )  # fmt: skip
-        wanted = job.settings.requests_in_flight
+        wanted = most_in_flight(job.settings, own_server=own_server)
         at_once = room if isinstance(job.model, EmbeddedModel) or own_server else min(room, wanted)
         # A server that all share gets as many requests as from one machine; each machine's own model as many each.
         share = 1 if isinstance(job.model, EmbeddedModel) else wanted if own_server else -(-wanted // at_once)

@@ -13,10 +13,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from xirecipe.models import leash
 from xirecipe.models.requests import FatalModelError
 from xirecipe.models.weights import adapter_of
 from xirecipe.recipe.models import VllmModel
@@ -146,12 +147,18 @@ def served(
 ) -> Iterator[str]:
     """Start a server with `arguments`, wait until it is healthy, yield its base URL, stop it.
 
-    What it prints goes to `log`; `waiting` hears the seconds waited and the limit once a second. The server stays in
-    this process's group, so that whoever kills the group leaves nothing behind. Raises FatalModelError when it ends
-    or is not ready within `limit` seconds.
+    What it prints goes to `log`; `waiting` hears the seconds waited and the limit once a second. It is on a leash (see
+    `xirecipe.models.leash`): a Ray cluster kills the process that asks alone, and a server that stayed behind would
+    keep its GPU. Raises FatalModelError when it ends or is not ready within `limit` seconds.
     """
     with log.open("wb") as output:
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, "-P", leash.__file__, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         begun = time.monotonic()
         while not _healthy(port):
@@ -165,11 +172,9 @@ def served(
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        leash.kill_group(process)
 
 
 def free_port() -> int:
