@@ -65,6 +65,13 @@ def test_a_version_is_pulled_at_its_commit_into_a_folder_named_after_it(
     assert [path.name for path in here.iterdir()] == ["tiny-v1.0.0"]
 
 
+def test_a_file_whose_name_looks_like_a_pattern_is_pulled(hub: LoopbackHub, version: Run, here: Path) -> None:
+    version.files["prompts/write [1]*.j2"] = "{{ text }}"
+    release(version)
+    folder = pull("me/tiny").folder
+    assert (folder / "recipe/prompts/write [1]*.j2").read_text(encoding="utf-8") == "{{ text }}"
+
+
 def test_without_a_version_the_latest_is_pulled(hub: LoopbackHub, version: Run, here: Path) -> None:
     two_versions(version)
     assert pull("me/tiny").folder.name == "tiny-v2.0.0"

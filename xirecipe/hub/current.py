@@ -28,7 +28,7 @@ def manifest_in(folder: Path) -> dict[str, Any] | None:
     """The manifest of a released tree; None for whatever is not one of ours."""
     try:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (OSError, ValueError):
         return None
     known = isinstance(data, dict) and all(isinstance(data.get(key), kind) for key, kind in _SHAPE.items())
     return data if known else None

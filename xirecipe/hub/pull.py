@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -81,12 +82,14 @@ class HubShelf:
         return self._at(version)[0]
 
     def fetch(self, version: Version, paths: list[str], *, again: bool = False) -> Path:
-        folder = self._hub.fetch(self.pinned(version), paths)
+        # The Hub's client takes patterns, and a recipe's file may be called `a[1].j2`.
+        patterns = [glob.escape(path) for path in paths]
+        folder = self._hub.fetch(self.pinned(version), patterns)
         if again:
             for path in paths:
                 # A file that somebody put in the place of the cache's link would not be replaced.
                 (folder / path).unlink(missing_ok=True)
-            folder = self._hub.fetch(self.pinned(version), paths, again=True)
+            folder = self._hub.fetch(self.pinned(version), patterns, again=True)
         return folder
 
     def is_intact(self, version: Version, manifest: Path) -> bool:
