@@ -119,7 +119,9 @@ def run(
     set: Overrides = None,
     limit: Limit = None,
     to: Annotated[str | None, typer.Option("--to", metavar="STAGE", help="Stop after this stage.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run stages with failed rows again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run stages with failed rows or ratings again.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make the dataset: run what is missing, then release it."""

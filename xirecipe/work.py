@@ -27,7 +27,7 @@ class Work:
     """What an engine gets: the stage, where its input lies, and where to write.
 
     The engine writes `output.data/*.parquet`, `output.dropped/*.parquet`, `output.failed/*.parquet` in the columns of
-    `xirecipe.columns`, and returns an Outcome; the runner checks it and writes the manifest.
+    `xirecipe.columns`, and returns an Outcome; `run.py` checks it and writes the manifest.
     """
 
     stage: Stage

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from xirecipe.models.replies import answer_of, error_message, score_of
+import pytest
+
+from xirecipe.models.replies import answer_of, error_message, first_token_log_probs, score_of
 
 
 def test_half_a_surrogate_pair_in_a_reply_becomes_text_that_can_be_written_down() -> None:
     reply = json.loads('{"choices": [{"message": {"content": "Write about \\ud83d"}, "finish_reason": "length"}]}')
     assert answer_of(reply).text == "Write about ?"
+
+
+@pytest.mark.parametrize("form", [
+    {"content": [{"top_logprobs": [{"token": "3", "logprob": -0.5}, {"token": "1", "logprob": None}]}]},
+    {"top_logprobs": [{"3": -0.5, "1": None}]},
+])  # fmt: skip
+def test_a_token_without_a_log_probability_is_taken_as_not_listed(form: dict[str, Any]) -> None:
+    assert first_token_log_probs({"choices": [{"text": "3", "logprobs": form}]}) == [("3", -0.5)]
 
 
 def test_half_a_surrogate_pair_in_the_words_of_an_error_can_be_written_down_too() -> None:

@@ -18,8 +18,6 @@ from xirecipe.editing.scalars import replaced, top_scalar
 from xirecipe.hub.versions import Bump, Version
 from xirecipe.load import inside, shown_name
 
-#: The base that a new recipe has when none is named.
-DEFAULT_BASE = "bases/x_instruction.yaml"
 _DEV = "-dev"
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")

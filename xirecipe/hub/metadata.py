@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from xirecipe.diagnostics import Diagnostic, did_you_mean
 from xirecipe.hub.facts import CardFacts
-from xirecipe.hub.rows import CONFIG as CONFIG
-from xirecipe.hub.rows import CONFIGS, Config, ReleaseData
+from xirecipe.hub.rows import CONFIG, CONFIGS, Config, ReleaseData
 from xirecipe.recipe.corpus import HubSource
 
 #: Licence identifiers of the Hub: the table in its documentation, docs/hub/repositories-licenses.md of

@@ -45,11 +45,16 @@ def first_token_log_probs(reply: Reply) -> list[tuple[str, float]] | None:
     listed = reply["choices"][0].get("logprobs")
     if not listed:
         return None
+    found: Iterable[tuple[str | None, float | None]]
     if listed.get("content"):
-        return [(entry["token"], float(entry["logprob"])) for entry in listed["content"][0].get("top_logprobs") or []]
-    if listed.get("top_logprobs"):
-        return [(token, float(log_prob)) for token, log_prob in (listed["top_logprobs"][0] or {}).items()]
-    return None
+        entries = listed["content"][0].get("top_logprobs") or []
+        found = [(entry.get("token"), entry.get("logprob")) for entry in entries]
+    elif listed.get("top_logprobs"):
+        found = (listed["top_logprobs"][0] or {}).items()
+    else:
+        return None
+    # JSON has no infinity: servers that put no probability on a token write null.
+    return [(token, float(log_prob)) for token, log_prob in found if token is not None and log_prob is not None]
 
 
 def label_log_probs(listed: Iterable[tuple[str, float]], labels: Sequence[str]) -> dict[str, float]:
