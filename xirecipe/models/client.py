@@ -36,7 +36,7 @@ def client_for(model: Model, name: str, settings: Settings, *, own_server: bool 
     """A client for the model called `name` in the recipe. Raises FatalModelError.
 
     A vLLM model is reached as the server it is: one that is running (its URL is set), or one that
-    `xirecipe.models.vllm.served` has started. In-process vLLM is the engine's, see `xirecipe.engines.distilabel`.
+    `xirecipe.models.vllm.served` has started. In-process vLLM is the engine's, see `xirecipe.engines.llms`.
     """
     most = most_in_flight(settings, own_server=own_server)
     match model:
