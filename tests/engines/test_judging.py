@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from xirecipe.engines.judging import rubric_score
-from xirecipe.models.requests import Answer
+from tests.engines.conftest import SWAHILI
+from xirecipe.engines.asking import Asked
+from xirecipe.engines.judging import Judging, rubric_score
+from xirecipe.engines.tally import Tally
+from xirecipe.models.completions import CompletionLog
+from xirecipe.models.requests import Answer, Failure, Request
+from xirecipe.questions import judge_requests
+from xirecipe.recipe.generation import Judge
+from xirecipe.settings import Settings
+from xirecipe.stage import Stage
+from xirecipe.store import Store
+from xirecipe.tables import Row
+from xirecipe.work import Work
 
 LEVELS = {"3": 3.0, "2": 2.0, "1": 1.0}
 
@@ -30,3 +42,33 @@ def test_without_probabilities_the_one_label_in_the_text_counts(text: str, level
 )
 def test_a_text_that_names_no_level_or_several_is_unparsable(text: str) -> None:
     assert rubric_score(Answer(text), LEVELS) == (None, "unparsable")
+
+
+def test_a_rating_that_never_came_fails_a_new_candidate_and_leaves_an_old_one_the_rating_it_has(tmp_path: Path) -> None:
+    config = Judge.model_validate({"model": "rater", "rubric": {"prompt": "rate.j2", "levels": LEVELS}})
+    stage = Stage("judge", config, SWAHILI, prompts={"rate.j2": "{{ instruction }}"})
+    store = Store(tmp_path / "store")
+    artifact = store.artifact("judge", stage.fingerprint)
+    store.start(artifact)
+    work = Work(stage, {}, artifact, store, Settings(), lambda progress: None)
+    tally = Tally(work)
+    rows: list[Row] = [
+        {"document_id": name, "draw": 0, "instruction": f"Explain {name}.", "text": "Mvua.", "rubric_score": score}
+        for name, score in (("rain", 2.0), ("bread", 3.0), ("lions", None))
+    ]
+
+    def asked_about(row: Row) -> Request:
+        return judge_requests(stage, row)["rubric"]
+
+    with CompletionLog(tmp_path / "log", {}) as log:
+        log.append(asked_about(rows[0]).key({}), Answer("1"))
+        failures = {asked_about(row).key({}): Failure("timeout", "no reply") for row in rows[1:]}
+        judging = Judging(work, stage, tally)
+        asked = Asked(log, {}, failures)
+        kept = list(judging.rated(rows, asked, total=3))
+    tally.close()
+
+    assert [(row["document_id"], row["rubric_score"]) for row in kept] == [("rain", 1.0), ("bread", 3.0)]
+    assert judging.rated_before == {("bread", 0)}
+    assert judging.facts(asked)["unrated"] == {"judge.timeout": 1}
+    assert tally.outcome(3, 3, {}).failed == {"judge.timeout": 1}
