@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import xirecipe
+from xirecipe.diagnostics import user_error
 from xirecipe.disk import explained
 from xirecipe.models.leash import kill_group
 from xirecipe.settings import PREFIX, Settings
+
+#: How a process ends whose own process with the model died.
+MODEL_DIED = 70
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,17 @@ def child(
 
 
 def check_ended_well(process: subprocess.Popen[bytes], given: Handover, what: str) -> None:
-    """RuntimeError for a process that ended with an error, which is our bug; UserError where the disk was full."""
+    """RuntimeError for a process that ended with an error, which is our bug.
+
+    UserError where the disk was full, or `process-died` where somebody killed it: the system, most often, for memory.
+    """
     if process.returncode != 0:
         # A full disk kills whoever writes first; then the log says little.
         with explained(given.folder):
             (given.folder / "probe").write_bytes(bytes(1 << 16))
+        if process.returncode in (-signal.SIGKILL, MODEL_DIED):
+            hint = f"was there enough memory? what is finished is kept; its last words are in {given.log}"
+            raise user_error("process-died", f"the {what} process was killed, or the one with its model", hint=hint)
         raise RuntimeError(f"the {what} process ended with code {process.returncode}\n{last_lines(given.log)}")
 
 

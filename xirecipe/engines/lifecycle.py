@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xirecipe.disk import write_whole
+from xirecipe.engines.child import MODEL_DIED
 from xirecipe.engines.job import Job
 from xirecipe.models.endpoint import url_variable
 from xirecipe.models.vllm import command, free_port, require_vllm, served
@@ -32,7 +33,7 @@ def watch_worker(job: Job) -> None:
         except ProcessLookupError:
             if worker_file(job).exists():
                 print("the process with the model died", file=sys.stderr, flush=True)
-                os._exit(70)
+                os._exit(MODEL_DIED)
 
 
 def in_process(job: Job) -> bool:
