@@ -87,7 +87,8 @@ def processes_about(folder: Path) -> list[int]:
     return found
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    """Wait as long as a busy machine may need: what never comes fails in the end."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -237,7 +238,7 @@ def test_after_ctrl_c_no_process_is_left_and_no_answered_call_is_repeated(
     tmp_path: Path, run: subprocess.Popen[bytes], asker: Asker, fake_server: FakeServer
 ) -> None:
     run.send_signal(signal.SIGINT)
-    _, errors = run.communicate(timeout=60)
+    _, errors = run.communicate(timeout=600)
     assert errors.strip().endswith(b"KeyboardInterrupt")
     wait_until(lambda: not processes_about(tmp_path), 30)
     asks_only_the_rest(asker, fake_server)
@@ -249,7 +250,7 @@ def test_a_killed_worker_is_reported_instead_of_waited_for(
 ) -> None:
     worker = int((tmp_path / "store" / "generate-1" / "asking" / "worker.pid").read_text())
     os.kill(worker, signal.SIGKILL)
-    _, errors = run.communicate(timeout=60)
+    _, errors = run.communicate(timeout=600)
     assert b"UserError: the asking process was killed, or the one with its model" in errors
     assert not processes_about(tmp_path)
 
