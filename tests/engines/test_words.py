@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from datatrove.data import Document
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import in_python
@@ -44,6 +44,19 @@ def test_marks_and_joiners_stay_inside_words() -> None:
 
 def test_a_symbol_takes_its_variation_selector_along() -> None:
     assert words("❤\ufe0f❤") == ["❤\ufe0f", "❤"]
+
+
+#: What Latin texts are written in, those characters most often that words and numbers hang on.
+LATIN = st.text(
+    st.one_of(st.characters(max_codepoint=0x24F), st.characters(min_codepoint=0x2000, max_codepoint=0x206F))
+    | st.sampled_from("aZé09½ '’-.,\u200d\u00ad_")
+)
+
+
+@settings(max_examples=500)
+@given(LATIN)
+def test_a_latin_text_has_the_words_that_it_has_beside_another_script(text: str) -> None:
+    assert words(text + " неделя") == [*words(text), "неделя"]
 
 
 def test_a_text_of_spaces_and_format_characters_is_blank() -> None:

@@ -131,6 +131,7 @@ class GopherQuality(Explained, DatatroveGopherQuality):
         self.config = config
         self.words = words
         self.folded_stop_words = frozenset(folded(word) for word in config.stop_words)
+        self._folded_already = frozenset(word for word in self.folded_stop_words if folded(word) == word)
 
     def verdict(self, document: Document) -> Verdict | None:
         if within_quality(document.text, self.words, self.config):
@@ -142,7 +143,10 @@ class GopherQuality(Explained, DatatroveGopherQuality):
         limit = self.config.min_stop_words
         if limit is None or not self.folded_stop_words:
             return None
-        present = self.folded_stop_words.intersection(map(folded, word_counts(text, self.words)))
+        there = word_counts(text, self.words).keys()
+        if len(self._folded_already & there) >= limit:
+            return None
+        present = self.folded_stop_words.intersection(map(folded, there))
         if len(present) >= limit:
             return None
         return Verdict("gopher_quality.min_stop_words", len(present), limit, " ".join(sorted(present)))
@@ -217,7 +221,7 @@ class GopherRepetition(Explained, DatatroveGopherRepetition):
         raise AssertionError(f"datatrove's Gopher repetition filter gave an unknown reason: {reason}")
 
     def _lines_differ(self, text: str) -> bool:
-        lines = self._line_splitter.split(text)
+        lines = self._line_splitter.split(text) if "\n\n" in text else text.split("\n")
         return len(set(lines)) == len(lines)
 
 

@@ -10,16 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from operator import itemgetter, sub
+from operator import itemgetter
 
 from datatrove.utils.text import PUNCTUATION_SET, split_into_words
 
 from xirecipe.engines.words import Words
 from xirecipe.recipe.corpus import GopherQualityFilter, GopherRepetitionFilter, NgramLimit
-
-#: Beginnings of n-grams that are compared first: longer ones repeat by chance less often, shorter n-grams are fewer.
-_WINDOW_CHARS = 18
-
 
 @lru_cache(maxsize=2)
 def word_counts(text: str, words: Words) -> Counter[str]:
@@ -105,22 +101,30 @@ def _within_dup(text: str, words: Words, limits: Sequence[NgramLimit]) -> bool:
     joined = "".join(split)
     ends = list(accumulate(map(len, split), initial=0))
     fewest = min((limit.words for limit in limits), default=0)
-    if len(split) < fewest or not limits:
-        return True
-    # Two equal n-grams begin with the same characters: as many as the window has, or as the shorter beginning has.
-    lengths = list(map(sub, ends[fewest:], ends))
-    long = [start for start, chars in zip(ends, lengths, strict=False) if chars >= _WINDOW_CHARS]
-    short = [(start, start + chars) for start, chars in zip(ends, lengths, strict=False) if chars < _WINDOW_CHARS]
-    if len({joined[start : start + _WINDOW_CHARS] for start in long}) == len(long) and all(
-        joined.find(joined[start:end]) == start and joined.find(joined[start:end], start + 1) < 0
-        for start, end in short
-    ):
+    repeats = _repeats([joined[start:end] for start, end in zip(ends, ends[fewest:], strict=False)])
+    if not repeats:
         return True
     for limit in limits:
+        # Where an n-gram is repeated, the shorter one with which it begins is, too.
+        starts = [start for start in repeats if start + limit.words <= len(split)]
+        most = sum(ends[start + limit.words] - ends[start] for start in starts)
+        if most / len(text) <= limit.max_chars_ratio:
+            continue
+        # datatrove counts those of them that do not overlap.
         ngrams = [joined[start:end] for start, end in zip(ends, ends[limit.words :], strict=False)]
-        distinct = set(ngrams)
-        # Every n-gram but the first of its kind; datatrove counts those of them that do not overlap.
-        repeated = sum(map(len, ngrams)) - sum(map(len, distinct)) if len(distinct) < len(ngrams) else 0
-        if repeated / len(text) > limit.max_chars_ratio:
+        if sum(len(ngrams[start]) for start in _repeats(ngrams)) / len(text) > limit.max_chars_ratio:
             return False
     return True
+
+
+def _repeats(ngrams: Sequence[str]) -> list[int]:
+    """Where an n-gram stands that stood before."""
+    if len(set(ngrams)) == len(ngrams):
+        return []
+    seen: set[str] = set()
+    found = []
+    for start, ngram in enumerate(ngrams):
+        if ngram in seen:
+            found.append(start)
+        seen.add(ngram)
+    return found

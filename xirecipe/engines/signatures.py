@@ -25,8 +25,10 @@ DIGEST_BYTES = 16
 #: The prime of datatrove's hash family, 2^61 - 1: a remainder by it is a shift and an addition.
 _PRIME_BITS = np.uint64(61)
 _PRIME = np.uint64((1 << 61) - 1)
-#: Shingles whose hashes are made at a time: bounds memory for texts of any length.
-_SHINGLES = 4_096
+#: Shingles whose hashes are made at a time: for 112 hash functions two arrays of 224 KiB, which stay in a core's cache.
+_SHINGLES = 256
+#: The beginning of a SHA-1 digest.
+_SHA1 = np.dtype([("first", "<u8"), ("rest", "V12")])
 
 
 class Digests(PipelineStep):
@@ -90,24 +92,30 @@ class Signatures(MinhashDedupSignature):
         if not shingles.size:
             return None
         a, b = self.parameters
-        least = [
-            _remainders(shingles[start : start + _SHINGLES] * a + b).min(axis=0)
-            for start in range(0, len(shingles), _SHINGLES)
-        ]
-        return np.minimum.reduce(least)
+        hashes, spare = np.empty((2, min(len(shingles), _SHINGLES), a.size), dtype=np.uint64)
+        least = np.full(a.size, np.iinfo(np.uint64).max, dtype=np.uint64)
+        for start in range(0, len(shingles), _SHINGLES):
+            some = shingles[start : start + _SHINGLES]
+            found = np.multiply(some, a, out=hashes[: len(some)])
+            found += b
+            np.minimum(least, _remainders(found, spare[: len(some)]).min(axis=0), out=least)
+        return least
 
     def shingles(self, text: str) -> NDArray[np.uint64]:
         """datatrove's `get_shingles`: hashed n-grams of the simplified text's words, shape (n-grams, 1)."""
         split = self.word_tokenizer.word_tokenize(simplified(text))
         grams = map(" ".join, zip(*(split[start:] for start in range(self.config.n_grams)), strict=False))
-        raw = b"".join([sha1(gram.encode(), usedforsecurity=False).digest()[:8] for gram in grams])
-        return np.frombuffer(raw, dtype="<u8").reshape(-1, 1)
+        raw = b"".join([sha1(gram.encode(), usedforsecurity=False).digest() for gram in grams])
+        return np.frombuffer(raw, dtype=_SHA1)["first"].reshape(-1, 1)
 
 
-def _remainders(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """`values % (2^61 - 1)`."""
-    folded = (values & _PRIME) + (values >> _PRIME_BITS)
-    return np.minimum(folded, folded - _PRIME)  # the difference wraps around where there is nothing to take away
+def _remainders(values: NDArray[np.uint64], spare: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """`values % (2^61 - 1)`, in their place; `spare` is overwritten."""
+    np.right_shift(values, _PRIME_BITS, out=spare)
+    values &= _PRIME
+    values += spare
+    np.subtract(values, _PRIME, out=spare)  # wraps around where there is nothing to take away
+    return np.minimum(values, spare, out=values)
 
 
 _NUMBERS = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")

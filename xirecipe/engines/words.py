@@ -5,7 +5,10 @@ datatrove's per-language tokenizers cost about fifteen times as much, and the on
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Literal, assert_never
 
 import regex
@@ -20,6 +23,37 @@ _RUN = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}\u200c\u200d\u00ad]*"
 _TOKEN = regex.compile(
     rf"{_RUN}(?:(?:['’\-]|(?<=\p{{N}})[.,](?=\p{{N}})){_RUN})*|[^\s\p{{Cc}}\p{{Cf}}\p{{L}}\p{{N}}]\p{{M}}*"
 )
+
+
+def _ranges(chars: Iterable[int], pattern: str) -> Iterator[str]:
+    """Those of the characters that a `regex` class has, as ranges in a class of `re`."""
+    found = [code for code in chars if regex.match(pattern, chr(code))]
+    starts = [code for code in found if code - 1 not in found]
+    ends = [code for code in found if code + 1 not in found]
+    for start, end in zip(starts, ends, strict=True):
+        yield f"{re.escape(chr(start))}-{re.escape(chr(end))}"
+
+
+def _latin(chars: Iterable[int]) -> re.Pattern[str]:
+    """The same tokens in a text of these characters. Python's `re` finds them in a third of the time of `regex`."""
+    start, run, digit, symbol = (
+        f"[{''.join(_ranges(chars, pattern))}]"
+        for pattern in (
+            r"[\p{L}\p{N}]",
+            r"[\p{L}\p{M}\p{N}\u200c\u200d\u00ad]",
+            r"\p{N}",
+            r"[^\s\p{Cc}\p{Cf}\p{L}\p{N}]",
+        )
+    )
+    return re.compile(rf"{start}{run}*(?:(?:['’\-]|(?<={digit})[.,](?={digit})){start}{run}*)*|{symbol}")
+
+
+#: Latin letters as they are written in one piece, and what a keyboard's or a typesetter's punctuation adds to them.
+#: No marks: those would belong to the symbol before them.
+_LATIN = range(0x250)
+_PUNCTUATION = range(0x2000, 0x2070)
+_LATIN_TOKEN = _latin([*chain(_LATIN, _PUNCTUATION)])
+_BEYOND_LATIN = re.compile(r"[^\u0000-\u024f\u2000-\u206f]")
 
 
 class Words(WhitespaceTokenizer):
@@ -41,7 +75,7 @@ class UnicodeWords(Words):
 
     def word_tokenize(self, text: str) -> list[str]:
         """Words and single symbols, in order."""
-        return _TOKEN.findall(text)
+        return (_TOKEN if _BEYOND_LATIN.search(text) else _LATIN_TOKEN).findall(text)
 
 
 class ThaiWords(Words):
