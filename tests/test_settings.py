@@ -32,6 +32,7 @@ def test_each_setting_is_read_from_its_variable() -> None:
             "XIRECIPE_REQUEST_TIMEOUT_SECONDS": "1.5",
             "XIRECIPE_REQUEST_ATTEMPTS": "2",
             "XIRECIPE_MAX_FAILED_RATIO": "0",
+            "XIRECIPE_FILTER_ORDER": "measured",
             "XIRECIPE_VLLM": "in_process",
             "XIRECIPE_VLLM_ARGUMENTS": "--tensor-parallel-size 2",
         }
@@ -39,7 +40,14 @@ def test_each_setting_is_read_from_its_variable() -> None:
     assert settings.store == Path("/data/store")
     assert (settings.workers, settings.requests_in_flight, settings.request_attempts) == (3, 64, 2)
     assert (settings.request_timeout_seconds, settings.max_failed_ratio) == (1.5, 0.0)
+    assert settings.filter_order == "measured"
     assert (settings.vllm, settings.vllm_arguments) == ("in_process", "--tensor-parallel-size 2")
+
+
+def test_an_order_of_filters_that_is_not_known_is_refused() -> None:
+    assert refused(XIRECIPE_FILTER_ORDER="cheapest") == (
+        "error[bad-setting]: XIRECIPE_FILTER_ORDER is `cheapest`\n  = hint: `declared` or `measured`\n\n1 error\n"
+    )
 
 
 def test_the_url_of_one_model_wins_over_the_url_of_all() -> None:

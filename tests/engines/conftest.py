@@ -16,7 +16,7 @@ from xirecipe.columns import columns_after
 from xirecipe.engines.datatrove import run_corpus, run_dedup
 from xirecipe.recipe.corpus import Corpus, Dedup
 from xirecipe.recipe.language import Language
-from xirecipe.settings import Settings
+from xirecipe.settings import FilterOrder, Settings
 from xirecipe.stage import Stage
 from xirecipe.store import Store
 from xirecipe.work import Outcome, Progress, Work
@@ -70,11 +70,14 @@ def jsonl(tmp_path: Path) -> Callable[[str, Sequence[dict[str, Any] | bytes]], P
 def corpus(tmp_path: Path) -> Run:
     """Runs the corpus stage: `corpus(sources, filters={...}, limit=..., workers=...)`; paths relative to `tmp_path`."""
 
-    def run(sources: dict[str, Any], *, limit: int | None = None, workers: int = 1, **sections: Any) -> Finished:
+    def run(
+        sources: dict[str, Any], *, limit: int | None = None, workers: int = 1,
+        filter_order: FilterOrder = "declared", **sections: Any,
+    ) -> Finished:  # fmt: skip
         described = {name: {"license": "cc0-1.0", "format": "jsonl"} | source for name, source in sources.items()}
         config = Corpus.model_validate({"sources": described} | sections)
         stage = Stage("corpus", config, SWAHILI, limit=limit, root=tmp_path)
-        return _run(run_corpus, stage, {}, tmp_path, workers)
+        return _run(run_corpus, stage, {}, tmp_path, workers, filter_order)
 
     return run
 
@@ -94,11 +97,15 @@ def dedup(tmp_path: Path) -> Run:
     return run
 
 
-def _run(engine: Callable[[Work], Outcome], stage: Stage, inputs: Any, folder: Path, workers: int) -> Finished:
+def _run(
+    engine: Callable[[Work], Outcome], stage: Stage, inputs: Any, folder: Path, workers: int,
+    filter_order: FilterOrder = "declared",
+) -> Finished:  # fmt: skip
     store = Store(folder / "store")
     artifact = store.artifact(stage.kind, stage.fingerprint)
     store.start(artifact)
     reports: list[Progress] = []
-    outcome = engine(Work(stage, inputs, artifact, store, Settings(workers=workers), reports.append))
+    settings = Settings(workers=workers, filter_order=filter_order)
+    outcome = engine(Work(stage, inputs, artifact, store, settings, reports.append))
     rows = [list(tables.read(part)) for part in (artifact.data, artifact.dropped, artifact.failed)]
     return Finished(outcome, *rows, reports, artifact)

@@ -6,6 +6,7 @@ import heapq
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from time import monotonic
@@ -20,7 +21,7 @@ from datatrove.utils.stats import PipelineStats
 
 from xirecipe import tables
 from xirecipe.diagnostics import user_error
-from xirecipe.engines import language_id
+from xirecipe.engines import filter_order, language_id
 from xirecipe.engines.dedup import run_dedup
 from xirecipe.engines.executor import watched
 from xirecipe.engines.explained import VERDICT, Explained, Readable, Verdict, Visible
@@ -43,6 +44,8 @@ _QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 def run_corpus(work: Work) -> Outcome:
     """Read, clean, filter and mask documents, in the order of the sources, whatever the number of workers.
 
+    With the setting `filter_order: measured` this process decides the order of the filters for all tasks.
+
     Raises UserError for a source that is missing, empty or unreadable (`missing-corpus`, `empty-corpus`, `broken-file`,
     `missing-column`, `unreadable-corpus`, `hub-unreachable`) and for a missing language identification model.
     """
@@ -60,6 +63,13 @@ def run_corpus(work: Work) -> Outcome:
         return JsonlWriter(scratch.at("rows", name), "${rank}.jsonl", compression=None, adapter=_row)
 
     filters = quality_filters(config.filters, work.stage.language, writer)
+    order: dict[str, Any] = {}
+    if work.settings.filter_order == "measured":
+        before = [*readers, Readable(), *cleaners(config.clean, work.stage.language.sentence_enders), Visible()]
+        with _hub_errors():
+            filters, order["filter_order"] = filter_order.decided(
+                filters, filter_order.documents(before, tasks=len(shards)), scratch.folder / "filter-order.json"
+            )
     steps = [
         *readers,
         *scratch.ticks(),
@@ -70,11 +80,8 @@ def run_corpus(work: Work) -> Outcome:
         Mask(config.personal_information),
         writer(KEPT),
     ]
-    with watched(scratch.folder / "ticks", total, work.report):
-        try:
-            stats = spread(work, scratch, steps, tasks=len(shards))
-        except HubUnreachable as error:
-            raise user_error("hub-unreachable", f"reading from the Hub stopped: {error}", hint=HUB_HINT) from None
+    with watched(scratch.folder / "ticks", total, work.report), _hub_errors():
+        stats = spread(work, scratch, steps, tasks=len(shards))
     scratch.gathered("rows")
     outcome = _gathered(work, folders, tasks=len(shards), total=total)
     if outcome.failed and not outcome.kept and not outcome.dropped:
@@ -86,8 +93,17 @@ def run_corpus(work: Work) -> Outcome:
         )
     scratch.remove()
     outcome.facts["filters"] = _cost_of(filters, stats)
+    outcome.facts.update(order)
     outcome.facts["seconds"] = round(monotonic() - started, 2)
     return outcome
+
+
+@contextmanager
+def _hub_errors() -> Iterator[None]:
+    try:
+        yield
+    except HubUnreachable as error:
+        raise user_error("hub-unreachable", f"reading from the Hub stopped: {error}", hint=HUB_HINT) from None
 
 
 def _row(_: JsonlWriter, document: Document) -> dict[str, Any]:

@@ -268,7 +268,7 @@ class FineWebQuality(Explained, DatatroveFineWeb):
         return Verdict(f"fineweb_quality.{key}", value, limit)
 
 
-def quality_filters(config: Filters, language: Language, writer: Callable[[str], DiskWriter]) -> list[Explained]:
+def quality_filters(config: Filters, language: Language, writer: Callable[[str], DiskWriter | None]) -> list[Explained]:
     """A recipe's filters in the order they run, cheapest first. `writer(name)` makes a filter's exclusion writer."""
     found: list[Explained] = []
     words = words_of(language.words)

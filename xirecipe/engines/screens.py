@@ -17,6 +17,7 @@ from datatrove.utils.text import PUNCTUATION_SET, split_into_words
 from xirecipe.engines.words import Words
 from xirecipe.recipe.corpus import GopherQualityFilter, GopherRepetitionFilter, NgramLimit
 
+
 @lru_cache(maxsize=2)
 def word_counts(text: str, words: Words) -> Counter[str]:
     """How often each word of a text occurs. Two filters ask for the same text one after the other."""
