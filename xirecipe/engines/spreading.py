@@ -74,7 +74,7 @@ class RayExecutor(Executor):
         super().__init__(list(steps), tasks=tasks, workers=2, logging_dir=logs)
         self._settings = work.settings
 
-    def run(self) -> None:
+    def run_on_cluster(self) -> None:
         ranks = self.get_incomplete_ranks(range(self.world_size))
         for _ in cluster.in_order(_run_rank, self, ranks, self._settings):
             continue
@@ -100,7 +100,7 @@ def spread(
         case "local":
             return execute(steps, tasks=tasks, workers=work.settings.workers, logs=scratch.folder / logs)
         case "ray":
-            RayExecutor(work, steps, tasks=tasks, logs=scratch.at(logs)).run()
+            RayExecutor(work, steps, tasks=tasks, logs=scratch.at(logs)).run_on_cluster()
         case "slurm":
             from xirecipe.engines.slurm import run_on_slurm
 
