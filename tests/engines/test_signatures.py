@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from datatrove.data import Document
-from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupSignature
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import simplify_text
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from xirecipe.engines.signatures import Digests, Signatures, digest, simplified
+from xirecipe.engines.signatures import Digests, Pairs, Signatures, digest, simplified
 from xirecipe.engines.words import UnicodeWords
 
 CONFIG = MinhashConfig(n_grams=3, num_buckets=4, hashes_per_bucket=2, hash_config=HashConfig(hash_fc="sha1"))
@@ -39,6 +39,27 @@ def test_signature_files_are_datatroves(tmp_path: Path) -> None:
     for bucket in range(CONFIG.num_buckets):
         name = f"bucket_{bucket:03d}/00000.minhash.sig"
         assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes() != b""
+
+
+def test_pairs_of_equal_signatures_are_datatroves(tmp_path: Path) -> None:
+    signing = Signatures(str(tmp_path / "signatures"), CONFIG, UnicodeWords())
+    tasks = (
+        ["moja mbili tatu", "nne tano sita", "saba nane tisa", "moja mbili tatu"],
+        [],
+        ["x"],
+        ["moja mbili tatu", "saba nane tisa"],
+    )
+    for rank, texts in enumerate(tasks):
+        signing.run((Document(text, "x") for text in texts), rank=rank)
+    for kind, name in ((MinhashDedupBuckets, "theirs"), (Pairs, "ours")):
+        step = kind(str(tmp_path / "signatures"), str(tmp_path / name), config=CONFIG)
+        for bucket in range(CONFIG.num_buckets):
+            step.run(None, bucket, CONFIG.num_buckets)
+    for bucket in range(CONFIG.num_buckets):
+        file = f"{bucket:05d}_00.dups"
+        found = (tmp_path / "ours" / file).read_bytes()
+        assert found == (tmp_path / "theirs" / file).read_bytes()
+        assert len(found) == 3 * 16
 
 
 @pytest.mark.parametrize(("one", "other"), [("Habari  ya\nleo", "habari ya leo "), ("MJI", "mji")])

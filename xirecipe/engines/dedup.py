@@ -13,13 +13,13 @@ from time import monotonic
 import numpy as np
 from datatrove.io import get_datafolder
 from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupCluster
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupCluster
 from datatrove.utils.hashing import HashConfig
 
 from xirecipe import tables
 from xirecipe.engines.executor import execute, watched
 from xirecipe.engines.readers import Shard
-from xirecipe.engines.signatures import DIGEST_BYTES, Digests, Signatures
+from xirecipe.engines.signatures import DIGEST_BYTES, Digests, Pairs, Signatures
 from xirecipe.engines.sources import opened
 from xirecipe.engines.spreading import Scratch, spread
 from xirecipe.engines.words import words_of
@@ -119,7 +119,7 @@ def _equal_to(files: list[Path]) -> dict[int, int]:
 
 def _near(work: Work, minhash: MinhashConfig, scratch: Scratch, shards: list[Shard]) -> dict[int, int]:
     signatures, buckets, clusters = (scratch.at(name) for name in ("signatures", "buckets", "clusters"))
-    pairing = MinhashDedupBuckets(signatures, buckets, config=minhash)
+    pairing = Pairs(signatures, buckets, config=minhash)
     if work.settings.executor == "local":
         # The two stages that join signatures are light: a second process would cost more than it gives.
         execute([pairing], tasks=minhash.num_buckets, workers=1, logs=scratch.folder / "bucket-logs")

@@ -1,4 +1,7 @@
-"""datatrove's MinHash signatures and equal texts' digests in one pass; the same numbers, in calls that run in C."""
+"""datatrove's MinHash signatures, equal texts' digests in the same pass, and pairs of equal signatures.
+
+The same files as datatrove's first two stages, in calls that run in C.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import regex
 from datatrove.data import DocumentsPipeline
 from datatrove.io import get_datafolder
 from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupSignature
 from datatrove.utils.text import PUNCTUATION_TRANS
 from numpy.typing import NDArray
 
@@ -64,7 +67,7 @@ class Signatures(MinhashDedupSignature):
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> None:
         per_bucket = self.config.hashes_per_bucket
-        record = np.dtype([("hashes", "<u8", per_bucket), ("document", "<u4")])
+        record = _record(self.config)
         with ExitStack() as stack:
             files: list[BinaryIO] = [
                 stack.enter_context(self.output_folder.open(f"bucket_{bucket:03d}/{rank:05d}.minhash.sig", mode="wb"))
@@ -107,6 +110,47 @@ class Signatures(MinhashDedupSignature):
         grams = map(" ".join, zip(*(split[start:] for start in range(self.config.n_grams)), strict=False))
         raw = b"".join([sha1(gram.encode(), usedforsecurity=False).digest() for gram in grams])
         return np.frombuffer(raw, dtype=_SHA1)["first"].reshape(-1, 1)
+
+
+class Pairs(MinhashDedupBuckets):
+    """datatrove's second MinHash stage without an index, one task a bucket: the same files.
+
+    Holds about 40 bytes a row while first hashes are sorted, and the whole signatures of rows that share theirs.
+    """
+
+    def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> None:
+        assert world_size == self.config.num_buckets
+        files = self.input_folder.list_files(subdirectory=f"bucket_{rank:03d}")
+        firsts = [self._read(file)["hashes"][:, 0].copy() for file in files]
+        ordered = np.sort(np.concatenate(firsts))
+        shared = ordered[1:][ordered[1:] == ordered[:-1]]
+        records: list[NDArray[np.void]] = []
+        tasks: list[NDArray[np.uint32]] = []
+        for file, first in zip(files, firsts, strict=True):
+            if (chosen := np.isin(first, shared)).any():
+                records.append(self._read(file)[chosen])
+                tasks.append(np.full(len(records[-1]), int(Path(file).name.partition(".")[0]), dtype=np.uint32))
+        with self.output_folder.open(f"{rank:05d}_00.dups", mode="wb") as output:
+            if records:
+                output.write(_paired(np.concatenate(records), np.concatenate(tasks)).tobytes())
+
+    def _read(self, file: str) -> NDArray[np.void]:
+        with self.input_folder.open(file, mode="rb") as stream:
+            return np.frombuffer(stream.read(), dtype=_record(self.config))
+
+
+def _paired(records: NDArray[np.void], tasks: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Neighbours of one signature: task and document of both, shape (pairs, 4). The first read comes first."""
+    hashes, documents = records["hashes"], records["document"]
+    order = np.lexsort(hashes[:, ::-1].T)  # stable
+    same = (hashes[order[1:]] == hashes[order[:-1]]).all(axis=1)
+    one, other = order[:-1][same], order[1:][same]
+    return np.column_stack([tasks[one], documents[one], tasks[other], documents[other]])
+
+
+def _record(config: MinhashConfig) -> np.dtype[np.void]:
+    """One row of a signature file."""
+    return np.dtype([("hashes", "<u8", config.hashes_per_bucket), ("document", "<u4")])
 
 
 def _remainders(values: NDArray[np.uint64], spare: NDArray[np.uint64]) -> NDArray[np.uint64]:
