@@ -32,10 +32,15 @@ class Executor(LocalPipelineExecutor):
     datatrove's `run` does so, too, beside a process that hands out numbers for its log lines: a copy of this one.
     """
 
+    pipeline: list[PipelineStep]
+
     def run(self) -> PipelineStats:
         ranks = self.get_incomplete_ranks()
         if self.workers > 1:
-            with multiprocess.get_context(self.start_method).Pool(self.workers) as pool:
+            context = multiprocess.get_context(self.start_method)
+            # Imported once, where workers are forked off, and shared by all of them.
+            context.set_forkserver_preload(["xirecipe.engines.datatrove"])
+            with context.Pool(self.workers) as pool:
                 return sum(pool.imap_unordered(self._run_for_rank, ranks), start=PipelineStats())
         total, pipeline = PipelineStats(), self.pipeline
         for rank in ranks:
