@@ -83,9 +83,11 @@ def measure(filters: Sequence[Explained], documents: Sequence[Document]) -> Meas
                 started = thread_time()
                 drops[row, column] = each.verdict(document) is not None
                 once = thread_time()
-                each.verdict(document)
                 seconds[row, column] = min(seconds[row, column], once - started)
-                after[row, column] = min(after[row, column], thread_time() - once)
+                if each.name in _OF_WORDS:
+                    each.verdict(document)
+                    after[row, column] = min(after[row, column], thread_time() - once)
+    after = np.minimum(after, seconds)
     return Measured(tuple(each.name for each in filters), drops, seconds, after)
 
 
