@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+import pyarrow as pa
 from datatrove.io import get_datafolder
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupCluster
@@ -50,27 +51,36 @@ def run_dedup(work: Work) -> Outcome:
     dropped: Counter[str] = Counter()
     names: dict[int, str] = dict.fromkeys(stands_for.values(), "")
 
-    def kept() -> Iterator[tables.Row]:
-        for ordinal, row in enumerate(tables.read(data)):
-            if ordinal in names:
-                names[ordinal] = row["document_id"]
-            if ordinal not in stands_for:
-                yield row
+    def kept() -> Iterator[pa.RecordBatch]:
+        for ordinals, batch in _numbered(data):
+            for ordinal in names.keys() & ordinals:
+                names[ordinal] = batch["document_id"][ordinal - ordinals.start].as_py()
+            yield batch.filter(pa.array([ordinal not in stands_for for ordinal in ordinals]))
 
     def gone() -> Iterator[tables.Row]:
-        for ordinal, row in enumerate(tables.read(data)):
-            if ordinal in stands_for:
+        for ordinals, batch in _numbered(data):
+            left = sorted(stands_for.keys() & ordinals)
+            rows = batch.take(pa.array([ordinal - ordinals.start for ordinal in left], pa.int64())).to_pylist()
+            for ordinal, row in zip(left, rows, strict=True):
                 reason = EXACT if ordinal in exact else MINHASH
                 dropped[reason] += 1
                 yield row | {"reason": reason, "detail": names[stands_for[ordinal]]}
 
     columns = work.stage.columns
-    stay = tables.write(work.output.data, kept(), columns)
+    stay = tables.write_batches(work.output.data, kept(), columns)
     tables.write(work.output.dropped, gone(), columns, outcome=True)
     scratch.remove()
     work.report(Progress(total, total, "documents"))
     facts = {"groups": len(names), "seconds": round(monotonic() - started, 2)}
     return Outcome(rows_in=total, asked=total, kept=stay, dropped=dict(dropped), facts=facts)
+
+
+def _numbered(data: Path) -> Iterator[tuple[range, pa.RecordBatch]]:
+    """Rows as they lie on disk, with their numbers."""
+    start = 0
+    for batch in tables.batches(data):
+        yield range(start, start + len(batch)), batch
+        start += len(batch)
 
 
 def _read(work: Work, config: Dedup, scratch: Scratch, total: int) -> tuple[dict[int, int], dict[int, int]]:
