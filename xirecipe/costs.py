@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -269,29 +270,32 @@ def _read(stage: Stage, rows_out_of: dict[str, int | None]) -> int | None:
         return len(stage.exemplars) + len(stage.taught)
     if stage.kind == "train":
         most = 0 if stage.best_by is None else stage.best_by.max_learnt_rows
-        there = [rows_out_of[given.fingerprint] for given in stage.inputs]
-        return len(stage.taught) + min([most, *(rows for rows in there if rows is not None)])
+        came = [rows_out_of[given.fingerprint] for given in stage.inputs]
+        return len(stage.taught) + min([most, *(rows for rows in came if rows is not None)])
     assert isinstance(stage.config, Corpus | Dataset)
+    there = _sum([_documents(stage.root, source) for source in _sources(stage.config)])
+    return min((known for known in (there, stage.limit) if known is not None), default=None)
+
+
+def _documents(root: Path, source: Source | Version) -> int | None:
+    """Of a source; at most, where its files cannot be counted, and None where nothing says how many."""
+    most = source.documents if isinstance(source, FileSource | HubSource) else None
+    if not isinstance(source, FileSource | FileVersion):
+        return most
     total = 0
-    for source in _sources(stage.config):
-        if isinstance(source, FileSource | FileVersion):
-            for file in source_files(stage.root, source):
-                if source.format == "parquet":
-                    try:
-                        total += pq.ParquetFile(file).metadata.num_rows
-                    except (OSError, pa.ArrowException):
-                        # A broken file: the run says what is wrong with it.
-                        return stage.limit
-                elif file.suffix.lower() in (".gz", ".zst"):
-                    return stage.limit
-                else:
-                    with file.open("rb") as lines:
-                        total += sum(1 for line in lines if line.strip()) - (source.format == "csv")
-        elif isinstance(source, HubSource) and source.documents is not None:
-            total += source.documents
+    for file in source_files(root, source):
+        if source.format == "parquet":
+            try:
+                total += pq.ParquetFile(file).metadata.num_rows
+            except (OSError, pa.ArrowException):
+                # A broken file: the run says what is wrong with it.
+                return most
+        elif file.suffix.lower() in (".gz", ".zst"):
+            return most
         else:
-            return stage.limit
-    return total if stage.limit is None else min(total, stage.limit)
+            with file.open("rb") as lines:
+                total += sum(1 for line in lines if line.strip()) - (source.format == "csv")
+    return total if most is None else min(total, most)
 
 
 def _sources(config: Corpus | Dataset) -> list[Source | Version]:
