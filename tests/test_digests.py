@@ -39,16 +39,33 @@ def test_it_answers_as_a_dictionary_does_however_often_it_sorts(entries: list[tu
         digests._FEWEST_WAITING = before
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 60), max_size=30), max_size=8))
+def test_many_at_once_are_the_same_as_one_by_one(batches: list[list[int]]) -> None:
+    before, digests._MANY = digests._MANY, 10
+    try:
+        together, single = Digests(), Digests()
+        for start, batch in enumerate(batches):
+            keys = [digest(number).encode() for number in batch]
+            numbers = [100 * start + place for place in range(len(batch))]
+            together.add_all(keys, numbers)
+            for key, number in zip(keys, numbers, strict=True):
+                single.add(key, number)
+        assert len(together) == len(single)
+        assert [together.get(digest(n)) for n in range(62)] == [single.get(digest(n)) for n in range(62)]
+    finally:
+        digests._MANY = before
+
+
 def test_digests_that_begin_alike_are_told_apart() -> None:
     known = Digests()
-    alike = [f"{7:016x}{number:048x}" for number in range(0, 2**66, 2**60)]
-    halves = {entry[:32] for entry in alike}
-    for _ in range(2):
-        for entry in alike:
-            known.add(entry, int(entry[16:32], 16))
-        known._sort_in()
-    assert len(known) == len(halves)
-    assert all(known.get(entry) == int(entry[16:32], 16) for entry in alike)
+    alike = [f"{7:016x}{number:016x}{0:032x}" for number in range(64)]
+    for digest_, number in zip(alike[:8], range(8), strict=True):
+        known.add(digest_, number)
+    known.add_all([entry.encode() for entry in alike] * 20, [*range(64)] * 20)
+    assert len(known) == 64
+    assert [known.get(entry) for entry in alike] == [*range(64)]
+    assert f"{7:016x}{64:016x}{0:032x}" not in known
 
 
 def test_a_hundred_thousand_take_less_than_eighty_bytes_each() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 #: Hexadecimal digits that a digest is known by: 128 bits, no collision among 10^12 digests that are ever met by chance.
 _KNOWN_BY = 32
 _LOW = 2**64 - 1
+#: As many at once are sorted together; fewer are added one by one.
+_MANY = 1_000
 #: Entries that wait in a dictionary to be sorted in, at least, and one of so many where there are more.
 _FEWEST_WAITING, _WAITING_OF = 16_384, 16
 
@@ -45,6 +48,29 @@ class Digests:
             self._sort_in()
         return True
 
+    def add_all(self, digests: Sequence[bytes], numbers: Sequence[int]) -> None:
+        """Many of them, in a quarter of the time that they take one by one."""
+        if len(digests) < _MANY:
+            for digest, number in zip(digests, numbers, strict=True):
+                self.add(digest, number)
+            return
+        import numpy as np
+
+        self._sort_in()
+        raw = bytes.fromhex(b"".join(digest[:_KNOWN_BY] for digest in digests).decode("ascii"))
+        halves = np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2)
+        # Stable: of equal ones the first stays first.
+        order = np.lexsort((halves[:, 1], halves[:, 0]))
+        halves = halves[order]
+        new = np.ones(len(order), bool)
+        new[1:] = (halves[1:] != halves[:-1]).any(axis=1)
+        highs = self._arrays[0]
+        places = np.searchsorted(highs, halves[:, 0])
+        inside = np.flatnonzero(places < len(highs))
+        for index in inside[highs[places[inside]] == halves[inside, 0]].tolist():
+            new[index] &= self._get(int(halves[index, 0]) << 64 | int(halves[index, 1])) is None
+        self._insert([halves[new, 0], halves[new, 1], np.array(numbers, np.uint64)[order[new]]])
+
     def _get(self, known: int) -> int | None:
         if (number := self._waiting.get(known)) is not None:
             return number
@@ -58,13 +84,18 @@ class Digests:
         return None
 
     def _sort_in(self) -> None:
-        """One array after another, so that only one is there twice."""
         import numpy as np
 
         new = sorted(self._waiting)
         parts = ((k >> 64 for k in new), (k & _LOW for k in new), (self._waiting[k] for k in new))
         columns = [np.fromiter(part, np.uint64, len(new)) for part in parts]
         self._waiting.clear()
+        self._insert(columns)
+
+    def _insert(self, columns: list[NDArray[np.uint64]]) -> None:
+        """Sorted entries that are not in yet. One array after another, so that only one is there twice."""
+        import numpy as np
+
         self._sorted = (memoryview(b""),) * 3
         self._arrays = self._arrays or [np.empty(0, np.uint64) for _ in columns]
         places = np.searchsorted(self._arrays[0], columns[0])

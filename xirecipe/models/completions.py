@@ -15,7 +15,10 @@ from xirecipe.disk import write_whole
 from xirecipe.fingerprint import SHORT, digest
 from xirecipe.models.requests import Answer
 
+#: Bytes in which the end of a log is looked for.
 _CHUNK = 1 << 16
+#: Lines whose keys are held before they go into the index.
+_AT_ONCE = 1 << 15
 
 
 class LogWriter:
@@ -101,14 +104,21 @@ class CompletionLog:
         """Read what another process has appended since the last look. Returns how many answers there are."""
         if not self.path.exists():
             return 0
+        keys: list[bytes] = []
+        offsets: list[int] = []
         with self.path.open("rb") as file:
             file.seek(self._end)
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 # The key stands first in every line, at a fixed place: no JSON parsing to build the index.
-                self._offsets.add(line[8:72], self._end)
+                keys.append(line[8:72])
+                offsets.append(self._end)
                 self._end += len(line)
+                if len(keys) == _AT_ONCE:
+                    self._offsets.add_all(keys, offsets)
+                    keys, offsets = [], []
+        self._offsets.add_all(keys, offsets)
         return len(self._offsets)
 
     def __len__(self) -> int:
