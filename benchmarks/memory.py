@@ -4,7 +4,8 @@
     python -m benchmarks.memory --stage ask --rows 100000 --rows 1000000 [--missing 1000]      # also generate, judge
 
 Each size is run in a process of its own, and gives one line. `anonymous` is what the process itself holds; `resident`
-counts mapped files, too, which the system X
+counts mapped files, too, which the system takes back when it needs the room. Run another revision with PYTHONPATH set
+to its checkout.
 
 `select`: synthetic candidates with texts of 1,500 characters and embeddings of 384 numbers (3 GB of disk for a million
 rows). `generate`, `judge`: the same texts, with all answers but `--missing` in the completion log already, which are
