@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import Folder, recipe_folder, xirecipe
-from tests.commands.test_plan import ROUNDS
+from tests.builders import REPOSITORY, Folder, recipe_folder, xirecipe
 from tests.models.fake_server import FakeServer, prompt_of
 
 #: A recipe of which one document in four becomes a row, whatever it says.
@@ -144,7 +143,11 @@ of web 120
 @pytest.mark.end_to_end
 def test_rounds_are_made_once_when_there_are_rows_enough(folder: Folder, fake_server: FakeServer) -> None:
     folder.json_lines("seed.jsonl", ({"instruction": f"Say {i}.", "response": f"Jambo {i}."} for i in range(4)))
-    rounds = ROUNDS | {"refine": ROUNDS["refine"] | {"rounds": 1}}
+    rounds = {
+        "judge.rubric.levels": {"3": 3, "2": 2, "1": 1},
+        "rating_set": {},
+        "refine": {"rounds": 1, "score": "rubric", "min_score": 2},
+    }
     folder.recipe(QUARTER | rounds)
 
     found = run("--enough")
@@ -199,8 +202,6 @@ def test_what_enough_cannot_go_with_is_the_users_mistake(folder: Folder, argumen
 
 
 def test_a_mix_reads_no_corpus_of_which_something_could_be_enough(folder: Folder) -> None:
-    from tests.builders import REPOSITORY
-
     ran = xirecipe("run", REPOSITORY / "recipes" / "crossin.yaml", "--enough")
     assert ran.code == 1
     assert "error[not-enough]: crossin" in ran.err
