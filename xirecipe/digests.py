@@ -1,4 +1,4 @@
-"""sha256 digests, and a number for each, in 24 bytes an entry and a few that wait: a dictionary of them takes five times as much."""
+"""sha256 digests with a number each, in sorted arrays: 24 bytes an entry, where a dictionary takes 120 and more."""
 
 from __future__ import annotations
 
