@@ -55,19 +55,14 @@ def spread(documents: int, most: Mapping[str, int | None]) -> dict[str, int]:
     `most` is how many a source has, as far as that is known. Where some have fewer, the others give more; where all do,
     it is all that there is.
     """
-    left, waiting, share = documents, len(most), 0
+    left, waiting = documents, len(most)
     for full in sorted(known for known in most.values() if known is not None):
-        share = _whole(left, waiting)
-        if full >= share:
+        if full * waiting >= left:
             break
         left, waiting = left - full, waiting - 1
-    share = _whole(left, waiting) if waiting else share
-    return {name: share if known is None else min(share, known) for name, known in most.items()}
-
-
-def _whole(documents: int, sources: int) -> int:
-    """The share of one of so many sources, in whole shards; at least one."""
-    return max(1, ceil(documents / (sources * SHARD))) * SHARD
+    # Where all of them have fewer, `most` says how much of each.
+    share = max(1, ceil(left / (max(1, waiting) * SHARD))) * SHARD
+    return {name: share if known is None or (waiting and share < known) else known for name, known in most.items()}
 
 
 @dataclass(frozen=True)
