@@ -66,7 +66,7 @@ def peak_of(root: int | None = None, *, children: bool = False) -> Iterator[Peak
 
     def look() -> None:
         while not over.wait(_LOOK_SECONDS):
-            seen = _tree(root)[1 if children else 0 :]
+            seen = tree(root)[1 if children else 0 :]
             peak.mib = max(peak.mib, sum(map(_bytes, seen)) / 2**20)
 
     watcher = threading.Thread(target=look, daemon=True)
@@ -78,7 +78,7 @@ def peak_of(root: int | None = None, *, children: bool = False) -> Iterator[Peak
         watcher.join()
 
 
-def _tree(root: int) -> list[int]:
+def tree(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:

@@ -119,6 +119,9 @@ def run(
     set: Overrides = None,
     limit: Limit = None,
     to: Annotated[str | None, typer.Option("--to", metavar="STAGE", help="Stop after this stage.")] = None,
+    enough: Annotated[
+        bool, typer.Option("--enough", help="Read only as many documents as `select.rows` needs, in turns.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run stages with failed rows or ratings again.")
     ] = False,
@@ -127,7 +130,7 @@ def run(
     """Make the dataset: run what is missing, then release it."""
     from xirecipe.commands.run import run_run
 
-    raise typer.Exit(run_run(recipes, profile, set or [], limit, to, retry_failed, json))
+    raise typer.Exit(run_run(recipes, profile, set or [], limit, to, retry_failed, enough, json))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from xirecipe import tables
 from xirecipe.artifact import Manifest
 from xirecipe.diagnostics import UserError
+from xirecipe.digests import Digests
 from xirecipe.learned import model_of
 from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Request
@@ -24,7 +26,7 @@ from xirecipe.recipe.corpus import Corpus, FileSource, HubSource, Source
 from xirecipe.recipe.generation import Generate, Judge, RatingSet, Refine
 from xirecipe.recipe.learning import FineTune
 from xirecipe.recipe.mixing import Dataset, FileVersion, Translate, Version
-from xirecipe.recipe.models import Model, Rates
+from xirecipe.recipe.models import Rates
 from xirecipe.seed import CHARS_PER_TOKEN
 from xirecipe.source_files import source_files
 from xirecipe.stage import Stage
@@ -168,16 +170,19 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     assert stage.model is not None
     assert stage.model_name is not None
     model = model_of(stage, store)
-    requests = None if model is None else _exact_requests(stage, model, store)
+    requests = _exact_requests(stage, store)
     paid: int | None = None
     tokens_each = _tokens_each(last)
-    if requests is not None:
+    if model is not None and requests is not None:
         calls = paid = 0
         chars = 0
-        assert model is not None
-        store.fetch_log(model.identity)
-        with CompletionLog(store.completions, model.identity) as log:
-            for key, request in requests.items():
+        seen, identity = Digests(), model.identity
+        store.fetch_log(identity)
+        with CompletionLog(store.completions, identity) as log:
+            for request in requests:
+                key = request.key(identity)
+                if not seen.add(key):
+                    continue
                 if key in log:
                     paid += 1
                 else:
@@ -207,8 +212,8 @@ def _model_cost(plan: AnyPlan, line: StageCost, last: Manifest | None, store: St
     )
 
 
-def _exact_requests(stage: Stage, model: Model, store: Store) -> dict[str, Request] | None:
-    """Every request of the stage by key, when its input rows exist; None when they do not.
+def _exact_requests(stage: Stage, store: Store) -> Iterator[Request] | None:
+    """Every request of the stage, equal ones again and again, when its input rows exist; None when they do not.
 
     None for a translation as well: what is translated back hangs on the answers.
     """
@@ -217,8 +222,7 @@ def _exact_requests(stage: Stage, model: Model, store: Store) -> dict[str, Reque
     sources = [store.artifact(given.kind, given.fingerprint) for given in stage.inputs if given.kind != "train"]
     if not all(source.done for source in sources):
         return None
-    identity = model.identity
-    return {request.key(identity): request for request in _requests(stage, *(tables.read(s.data) for s in sources))}
+    return _requests(stage, *(tables.read(source.data) for source in sources))
 
 
 def _requests(stage: Stage, rows: Iterator[tables.Row], *rating_set: Iterator[tables.Row]) -> Iterator[Request]:
@@ -269,29 +273,32 @@ def _read(stage: Stage, rows_out_of: dict[str, int | None]) -> int | None:
         return len(stage.exemplars) + len(stage.taught)
     if stage.kind == "train":
         most = 0 if stage.best_by is None else stage.best_by.max_learnt_rows
-        there = [rows_out_of[given.fingerprint] for given in stage.inputs]
-        return len(stage.taught) + min([most, *(rows for rows in there if rows is not None)])
+        came = [rows_out_of[given.fingerprint] for given in stage.inputs]
+        return len(stage.taught) + min([most, *(rows for rows in came if rows is not None)])
     assert isinstance(stage.config, Corpus | Dataset)
+    there = _sum([_documents(stage.root, source) for source in _sources(stage.config)])
+    return min((known for known in (there, stage.limit) if known is not None), default=None)
+
+
+def _documents(root: Path, source: Source | Version) -> int | None:
+    """Of a source; at most, where its files cannot be counted, and None where nothing says how many."""
+    most = source.documents if isinstance(source, FileSource | HubSource) else None
+    if not isinstance(source, FileSource | FileVersion):
+        return most
     total = 0
-    for source in _sources(stage.config):
-        if isinstance(source, FileSource | FileVersion):
-            for file in source_files(stage.root, source):
-                if source.format == "parquet":
-                    try:
-                        total += pq.ParquetFile(file).metadata.num_rows
-                    except (OSError, pa.ArrowException):
-                        # A broken file: the run says what is wrong with it.
-                        return stage.limit
-                elif file.suffix.lower() in (".gz", ".zst"):
-                    return stage.limit
-                else:
-                    with file.open("rb") as lines:
-                        total += sum(1 for line in lines if line.strip()) - (source.format == "csv")
-        elif isinstance(source, HubSource) and source.documents is not None:
-            total += source.documents
+    for file in source_files(root, source):
+        if source.format == "parquet":
+            try:
+                total += pq.ParquetFile(file).metadata.num_rows
+            except (OSError, pa.ArrowException):
+                # A broken file: the run says what is wrong with it.
+                return most
+        elif file.suffix.lower() in (".gz", ".zst"):
+            return most
         else:
-            return stage.limit
-    return total if stage.limit is None else min(total, stage.limit)
+            with file.open("rb") as lines:
+                total += sum(1 for line in lines if line.strip()) - (source.format == "csv")
+    return total if most is None else min(total, most)
 
 
 def _sources(config: Corpus | Dataset) -> list[Source | Version]:

@@ -23,6 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from xirecipe.digests import Digests
 from xirecipe.lease import Lease, held
 from xirecipe.remote import Remote
 
@@ -149,15 +150,14 @@ class Mirror:
         identity = self.remote.read(f"{COMPLETIONS}/{name}.model.json")
         if identity is not None:
             _replace(log.with_name(f"{name}.model.json"), identity)
-        seen: set[bytes] = set()
+        seen = Digests()
         merged = incoming / "merged"
         with merged.open("wb") as file:
             sent = 0
             for source in (*parts, log):
                 for line in _whole_lines(source):
                     # The key stands first in every line, at a fixed place.
-                    if (key := line[8:72]) not in seen:
-                        seen.add(key)
+                    if seen.add(line[8:72]):
                         file.write(line)
                 if source is not log:
                     sent = file.tell()

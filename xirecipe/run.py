@@ -47,11 +47,14 @@ def run_plan(
     *,
     to: StageKind | None = None,
     retry_failed: bool = False,
+    budget: Spending | None = None,
     started: Callable[[Stage], None] = lambda stage: None,
     report: Callable[[Stage, Progress], None] = lambda stage, progress: None,
     finished: Callable[[Manifest, bool], None] = lambda manifest, made: None,
 ) -> list[StageDone]:
     """Run the stages up to and with `to`. Returns all of them, done before or now.
+
+    `budget`: of several plans that are run as one; the recipe's for this plan alone when not given.
 
     Raises UserError: the plan has no stage `to`, the store is in use or of another layout, the disk is full, a source
     or model server fails, the budget is reached. What was finished stays, and the next run goes on from there.
@@ -60,7 +63,8 @@ def run_plan(
     if to is not None and to not in kinds:
         message = f"the recipe {plan.recipe.name} asks for no stage `{to}`"
         raise user_error("unknown-stage", message, hint=did_you_mean(to, kinds))
-    budget = Spending(plan.recipe.budget, plan.recipe.rates)
+    if budget is None:
+        budget = Spending(plan.recipe.budget, plan.recipe.rates)
     walked: list[StageDone] = []
     with store.locked():
         for stage in plan.stages:

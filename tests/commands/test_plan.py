@@ -255,9 +255,10 @@ def test_a_round_is_expected_to_cost_what_the_same_round_cost_also_where_its_ans
     assert (planned["refine 2"]["calls"], planned["refine 2"]["measured"]) == (3 + (3 + 3 + 12), False)
 
 
+HUB = {"format": "hub", "repository": "a/b", "revision": "0" * 40, "files": "*.parquet", "license": "odc-by"}
 ENOUGH = """\
-400 documents are enough for `select.rows: 200`, going by the last run, where 1,000 gave 500 rows that pass: \
-`documents:` of a Hub source says how many are read
+400 documents are enough for `select.rows: 200`, going by the run of 2026-11-21T10:00:00+00:00, where 1,000 gave 500 \
+rows that pass: `documents:` of a source says how many are read; `xirecipe run --enough` finds out
 """
 
 
@@ -270,15 +271,59 @@ def selected(folder: Folder, **numbers: Any) -> None:
             counts |= {"kept": 80, "dropped": {"select.min_score": 500, "select.rows": 420}}
         artifact = store.artifact(stage.kind, stage.fingerprint)
         store.start(artifact)
-        artifact.write_manifest(Manifest(stage.kind, stage.fingerprint, stage.payload, recipe="tiny-swh", **counts))
+        told = {"recipe": "tiny-swh", "finished": "2026-11-21T10:00:00+00:00"}
+        artifact.write_manifest(Manifest(stage.kind, stage.fingerprint, stage.payload, **told, **counts))
+
+
+def asks_for(folder: Folder, documents: int, rows: int, **changes: Any) -> None:
+    folder.recipe({"corpus.sources": {"web": HUB | {"documents": documents}}, "select.rows": rows, **changes})
 
 
 @pytest.mark.parametrize(("read", "told"), [(10_000, ENOUGH), (400, "")])
 def test_a_plan_that_reads_more_than_its_rows_need_says_how_much_is_enough(
     folder: Folder, read: int, told: str
 ) -> None:
+    asks_for(folder, documents=1_000, rows=80)
     selected(folder)
-    source = {"format": "hub", "repository": "a/b", "revision": "0" * 40, "files": "*.parquet", "license": "odc-by"}
-    folder.recipe({"corpus.sources": {"web": source | {"documents": read}}, "select.rows": 200})
+    asks_for(folder, documents=read, rows=200)
     ran = xirecipe("plan", "tiny.yaml")
     assert ran.out.endswith(told) if told else "are enough" not in ran.out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"corpus.sources": {"web": HUB | {"files": "other.parquet"}}},
+        {"corpus.filters": {"length": {"min_chars": 50}}},
+        {"models.writer.revision": "2"},
+        {"select.min_score": 1},
+        {"embed.column": "response"},
+        {"refine": ROUNDS["refine"], "judge.rubric.levels": {"3": 3, "2": 2, "1": 1}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_run_of_other_sources_filters_models_or_thresholds_does_not_say_how_much_is_enough(
+    folder: Folder, change: dict[str, Any]
+) -> None:
+    asks_for(folder, documents=1_000, rows=80, **change)
+    selected(folder)
+    asks_for(folder, documents=10_000, rows=200)
+    assert "are enough" not in xirecipe("plan", "tiny.yaml").out
+
+
+def test_the_sample_does_not_speak_for_another_profile(folder: Folder) -> None:
+    profiles = {"sample": {"corpus": {"filters": {"length": {"min_chars": 50}}}}, "full": {}}
+    asks_for(folder, documents=10_000, rows=200, profiles=profiles)
+    selected(folder)
+    assert "are enough" in xirecipe("plan", "tiny.yaml", "--profile", "sample").out
+    assert "are enough" not in xirecipe("plan", "tiny.yaml", "--profile", "full").out
+
+
+def test_a_limited_run_says_how_much_is_enough(folder: Folder) -> None:
+    asks_for(folder, documents=10_000, rows=200)
+    store = Store(folder.root / "store")
+    for stage in compile_recipe(folder.root / "tiny.yaml", limit=100).stages:
+        artifact = store.artifact(stage.kind, stage.fingerprint)
+        store.start(artifact)
+        artifact.write_manifest(Manifest(stage.kind, stage.fingerprint, stage.payload, 100, 50, 50))
+    assert "400 documents are enough for `select.rows: 200`" in xirecipe("plan", "tiny.yaml").out

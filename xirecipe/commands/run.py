@@ -7,15 +7,33 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xirecipe.columns import StageKind
 from xirecipe.commands.common import Session, command_line, open_session, stage_kind
+from xirecipe.commands.enough import Reading, check_enough, print_reading, read_enough
 from xirecipe.diagnostics import UserError, render_text
 from xirecipe.disk import explained
 from xirecipe.hub.current import is_current
 from xirecipe.run import StageDone, run_plan
+from xirecipe.spending import Spending
 from xirecipe.terminal import Steps, console, duration, table
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of one recipe."""
+
+    session: Session
+    """The last one of several turns."""
+    walked: list[StageDone] | None
+    """None where it failed."""
+    folder: Path | None = None
+    """The release."""
+    reading: Reading | None = None
+    """With `--enough`."""
+    seconds: float = 0.0
 
 
 def run_run(
@@ -25,35 +43,41 @@ def run_run(
     limit: int | None,
     to: str | None,
     retry_failed: bool,
+    enough: bool,
     as_json: bool,
 ) -> int:
     """0; with several recipes 1 when one of them failed: the others run all the same, and a last table says which."""
     last = stage_kind(to) if to else None
     sessions = _opened(recipes, profile, overrides, limit)
+    if enough:
+        for session in sessions:
+            check_enough(session, limit, to)
     if len(sessions) == 1:
-        walked, folder = _run(sessions[0], last, retry_failed)
+        ran = _run(sessions[0], last, retry_failed, enough)
         if as_json:
-            print(json.dumps(_record(sessions[0], walked, folder), ensure_ascii=False, indent=2))
+            print(json.dumps(_record(ran), ensure_ascii=False, indent=2))
         else:
-            _print_run(sessions[0], walked, folder)
+            _print_run(sessions[0], ran)
         return 0
-    finished: list[tuple[Session, list[StageDone] | None, Path | None, float]] = []
+    finished: list[Ran] = []
     for session in sessions:
         print(f"\n{session.plan.recipe.name}", file=sys.stderr, flush=True)
         begun = time.monotonic()
         try:
-            walked, folder = _run(session, last, retry_failed)
+            ran = _run(session, last, retry_failed, enough)
         except UserError as error:
             sys.stderr.write(render_text(error.diagnostics))
-            finished.append((session, None, None, time.monotonic() - begun))
-        else:
-            finished.append((session, walked, folder, time.monotonic() - begun))
+            ran = Ran(session, None)
+        finished.append(replace(ran, seconds=time.monotonic() - begun))
     if as_json:
-        records = [_record(session, walked, folder) for session, walked, folder, _ in finished]
-        print(json.dumps(records, ensure_ascii=False, indent=2))
+        print(json.dumps([_record(ran) for ran in finished], ensure_ascii=False, indent=2))
     else:
         _print_all(finished)
-    return 1 if any(walked is None for _, walked, _, _ in finished) else 0
+        for session, ran in zip(sessions, finished, strict=True):
+            if ran.reading:
+                console().print(f"\n{session.plan.recipe.name}", markup=False)
+                print_reading(session, ran.reading)
+    return 1 if any(ran.walked is None for ran in finished) else 0
 
 
 def _opened(recipes: Sequence[Path], profile: str | None, overrides: Sequence[str], limit: int | None) -> list[Session]:
@@ -73,48 +97,63 @@ def _opened(recipes: Sequence[Path], profile: str | None, overrides: Sequence[st
     return sessions
 
 
-def _run(session: Session, last: StageKind | None, retry_failed: bool) -> tuple[list[StageDone], Path | None]:
-    with Steps().showing() as steps:
-        walked = run_plan(
-            session.plan,
-            session.store,
-            session.settings,
-            to=last,
-            retry_failed=retry_failed,
-            started=steps.started,
-            report=steps.report,
-            finished=steps.finished,
-        )
-    return walked, _release(session) if last in (None, "split") else None
+def _run(session: Session, last: StageKind | None, retry_failed: bool, enough: bool) -> Ran:
+    # Turns are one run, and share what it may spend.
+    budget = Spending(session.plan.recipe.budget, session.plan.recipe.rates)
+
+    def walk(session: Session, last: StageKind | None) -> list[StageDone]:
+        with Steps().showing() as steps:
+            return run_plan(
+                session.plan,
+                session.store,
+                session.settings,
+                to=last,
+                retry_failed=retry_failed and not (enough and last is None),
+                budget=budget,
+                started=steps.started,
+                report=steps.report,
+                finished=steps.finished,
+            )
+
+    if enough:
+        session, walked, reading = read_enough(session, walk)
+        return Ran(session, walked, _release(session), reading)
+    walked = walk(session, last)
+    return Ran(session, walked, _release(session) if last in (None, "split") else None)
 
 
-def _print_run(session: Session, walked: Sequence[StageDone], folder: Path | None) -> None:
-    _print_funnel(walked)
-    if folder:
-        out = console()
-        out.print(f"dataset and card: {os.path.relpath(folder)}", markup=False, soft_wrap=True)
+def _print_run(asked: Session, ran: Ran) -> None:
+    """`asked` is what the person asked for; with `--enough` the session that ran is another."""
+    assert ran.walked is not None
+    _print_funnel(ran.walked)
+    out, session = console(), ran.session
+    if ran.reading:
+        print_reading(asked, ran.reading)
+    if ran.folder:
+        out.print(f"dataset and card: {os.path.relpath(ran.folder)}", markup=False, soft_wrap=True)
         if session.store.mirror is not None:
-            kept = session.store.mirror.remote.at(folder.relative_to(session.store.root).as_posix())
+            kept = session.store.mirror.remote.at(ran.folder.relative_to(session.store.root).as_posix())
             out.print(f"kept at:          {kept}", markup=False, soft_wrap=True)
         out.print(f"look inside:      {command_line(session.plan, 'preview')}", markup=False, soft_wrap=True)
 
 
-def _print_all(finished: Sequence[tuple[Session, list[StageDone] | None, Path | None, float]]) -> None:
+def _print_all(finished: Sequence[Ran]) -> None:
     out = console()
     lines = table("recipe", ">documents", ">rows", ">calls", ">reused", ">time", "")
-    for session, walked, _, seconds in finished:
-        name = session.plan.recipe.name
-        if walked is None:
-            lines.add_row(name, "", "", "", "", duration(seconds), "failed, see above")
+    for ran in finished:
+        name = ran.session.plan.recipe.name
+        if ran.walked is None:
+            lines.add_row(name, "", "", "", "", duration(ran.seconds), "failed, see above")
             continue
-        manifests = [done.manifest for done in walked]
+        manifests = [done.manifest for done in ran.walked]
         read = sum(m.rows_in for m in manifests if m.stage in ("corpus", "read"))
         lines.add_row(
             name, f"{read:,}", f"{manifests[-1].kept:,}", f"{sum(m.calls for m in manifests):,}",
-            f"{sum(m.reused for m in manifests):,}", duration(seconds), "" if any(d.made for d in walked) else "done",
+            f"{sum(m.reused for m in manifests):,}", duration(ran.seconds),
+            "" if any(d.made for d in ran.walked) else "done",
         )  # fmt: skip
     out.print(lines)
-    folders = [folder for _, _, folder, _ in finished if folder]
+    folders = [ran.folder for ran in finished if ran.folder]
     if folders:
         out.print(f"datasets and cards: {os.path.relpath(folders[0].parent)}/", markup=False, soft_wrap=True)
 
@@ -163,14 +202,16 @@ def _print_funnel(walked: Sequence[StageDone]) -> None:
         out.print(why)
 
 
-def _record(session: Session, walked: Sequence[StageDone] | None, folder: Path | None) -> dict[str, object]:
+def _record(ran: Ran) -> dict[str, object]:
     stages = [
         {
             "stage": d.manifest.label, "fingerprint": d.manifest.fingerprint, "made": d.made, "asked": d.manifest.asked,
             "kept": d.manifest.kept, "dropped": d.manifest.dropped, "failed": d.manifest.failed,
             "calls": d.manifest.calls, "reused": d.manifest.reused, "seconds": d.manifest.seconds,
         }
-        for d in walked or ()
+        for d in ran.walked or ()
     ]  # fmt: skip
-    release = str(folder) if folder else None
-    return {"recipe": session.plan.recipe.name, "ok": walked is not None, "stages": stages, "release": release}
+    release = str(ran.folder) if ran.folder else None
+    name = ran.session.plan.recipe.name
+    record: dict[str, object] = {"recipe": name, "ok": ran.walked is not None, "stages": stages, "release": release}
+    return record | ({"enough": ran.reading.record()} if ran.reading else {})

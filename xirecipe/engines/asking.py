@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xirecipe.diagnostics import Diagnostic, UserError, user_error
+from xirecipe.digests import Digests
 from xirecipe.disk import explained
 from xirecipe.engines.child import check_ended_well, child, last_lines
 from xirecipe.engines.job import Job
@@ -77,22 +78,19 @@ def ask(
     store.fetch_log(identity)
     log = CompletionLog(store.completions, identity)
     job = Job(work_folder / "asking", model, name, store.completions.absolute(), settings, budget)
-    missing: list[str] = []
-    seen: set[bytes] = set()
+    missing, seen = 0, Digests()
     on_ray = settings.executor == "ray"
     process: list[subprocess.Popen[bytes]] = []
 
     def unanswered() -> Iterator[tuple[str, Request]]:
+        nonlocal missing
         for request in requests:
             key = request.key(identity)
-            if (raw := bytes.fromhex(key)) in seen:
-                continue
-            seen.add(raw)
-            if key not in log:
+            if seen.add(key) and key not in log:
                 if not missing and not on_ray and not (budget and budget.reached()):
                     # Its imports take seconds, in which the other requests are written.
                     process.append(asks.enter_context(_asking(job)))
-                missing.append(key)
+                missing += 1
                 yield key, request
 
     def in_order() -> Iterator[tuple[str, Request]]:
@@ -106,10 +104,10 @@ def ask(
         with ExitStack() as asks:
             with explained(job.folder):
                 job.write(in_order())
-            reused = len(seen) - len(missing)
+            reused = len(seen) - missing
             if missing:
                 if budget is not None and budget.reached():
-                    raise _over_budget(budget, 0, len(missing))
+                    raise _over_budget(budget, 0, missing)
                 look = _looking(job, log, reused, len(seen), report, lambda: store.send_log(identity))
                 if on_ray:
                     from xirecipe.engines.ray_asking import ask_on_ray
@@ -121,11 +119,11 @@ def ask(
         # Also where nothing was missing: an earlier run may have been killed before it sent its last answers.
         store.send_log(identity, now=True)
     log.refresh()
-    asked = _outcome(job, log, identity, missing, reused)
+    asked = _outcome(job, log, identity, reused)
     if budget is not None:
         budget.add(name, asked.calls, asked.prompt_tokens, asked.completion_tokens)
-    _raise_early_end(job, asked, len(missing), budget)
-    unaccounted = len(missing) - asked.calls - len(asked.failures)
+    _raise_early_end(job, asked, missing, budget)
+    unaccounted = missing - asked.calls - len(asked.failures)
     if unaccounted:
         raise RuntimeError(f"{unaccounted:,} requests have no outcome\n{last_lines(job.log)}")
     shutil.rmtree(job.folder)
@@ -172,9 +170,9 @@ def _watch(job: Job, process: subprocess.Popen[bytes], look: Callable[[], None])
     check_ended_well(process, job, "asking")
 
 
-def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], missing: list[str], reused: int) -> Asked:
+def _outcome(job: Job, log: CompletionLog, identity: dict[str, Any], reused: int) -> Asked:
     calls = prompt_tokens = completion_tokens = 0
-    for answer in filter(None, map(log.get, missing)):
+    for answer in filter(None, (log.get(key) for key, _ in job.places())):
         calls += 1
         prompt_tokens += answer.prompt_tokens
         completion_tokens += answer.completion_tokens

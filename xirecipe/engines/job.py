@@ -26,12 +26,14 @@ from pydantic import TypeAdapter
 from xirecipe.diagnostics import UserError
 from xirecipe.disk import explained, write_whole
 from xirecipe.engines.child import Handover
-from xirecipe.models.completions import CompletionLog
+from xirecipe.models.completions import LogWriter
 from xirecipe.models.requests import Answer, Failure, FatalModelError, Request
 from xirecipe.recipe.models import Model
 from xirecipe.settings import Settings
 from xirecipe.spending import Spending
 
+#: Where the key stands in a line of `requests.jsonl`: first, behind `{"key": "`.
+_KEY = slice(9, 73)
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _SETTINGS = [f.name for f in fields(Settings) if f.name not in ("environment", "store", "remote_store", "slurm")]
 
@@ -109,7 +111,7 @@ class Job(Handover):
         with self.requests.open("rb") as file:
             offset = 0
             for line in file:
-                yield json.loads(line)["key"], offset
+                yield line[_KEY].decode("ascii"), offset
                 offset += len(line)
 
 
@@ -118,7 +120,7 @@ class Recorder:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._log = CompletionLog(job.completions, job.model.identity)
+        self._log = LogWriter(job.completions, job.model.identity)
         self._requests: BinaryIO = job.requests.open("rb")
         self._failures: BinaryIO = job.failures.open("ab", buffering=0)
         self._in_flight = 0

@@ -59,7 +59,7 @@ def _hub() -> Iterator[None]:
 
 
 def opened(sources: dict[str, FileSource | HubSource], root: Path, limit: int | None) -> tuple[list[Rows], list[Shard]]:
-    """A reader for each source, and the tasks: the first `limit` rows of all sources together, in order.
+    """A reader for each source, and the tasks: its first `documents`, and of all together the first `limit`, in order.
 
     Raises UserError for a source that is missing, empty, cannot be read, or names its columns and not the text's.
     """
@@ -73,7 +73,7 @@ def opened(sources: dict[str, FileSource | HubSource], root: Path, limit: int | 
             left = None if limit is None else limit - done
             if left == 0:
                 continue
-            if isinstance(source, HubSource) and source.documents is not None:
+            if source.documents is not None:
                 left = source.documents if left is None else min(left, source.documents)
             found = reader(name, source, root)
             if not found.files:

@@ -25,6 +25,8 @@ class FileSource(SourceFacts):
     format: Literal["jsonl", "parquet", "csv"]
     path: str
     """A file, or a folder whose files are all read. Relative to the recipe's folder."""
+    documents: PositiveInt | None = None
+    """How many to read, in file order. All when not given."""
 
 
 class HubSource(SourceFacts):
