@@ -1,0 +1,195 @@
+"""Students: one model fine-tuned on several sets of rows, kept by what it learnt, and what it makes of answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from xirecipe.disk import explained, write_whole
+from xirecipe.engines.asking import Asked
+from xirecipe.engines.embeddings import embed
+from xirecipe.engines.evaluating import Judge
+from xirecipe.engines.trainer import require_extra, train
+from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson, read_results, write_results
+from xirecipe.evaluating.answers import Answered
+from xirecipe.evaluating.learning import (
+    UNTRAINED,
+    HeldOut,
+    Lesson,
+    Measured,
+    Teacher,
+    Tested,
+    answer_files,
+    columns,
+    summarize,
+    tested_rows,
+)
+from xirecipe.evaluating.results import Results
+from xirecipe.fingerprint import SHORT, digest
+from xirecipe.learned import GGUF, SAFETENSORS
+from xirecipe.models.requests import Answer
+from xirecipe.recipe.evaluation import Bootstrap
+from xirecipe.recipe.learning import FineTune
+from xirecipe.recipe.models import Adapter, EmbeddedModel, VllmModel
+
+#: Raised by hand when the same lessons start to give another student.
+REVISION = 1
+_FACTS = "student.json"
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained model, and what it and the model it was make of the answers held out, in their order."""
+
+    model: EmbeddedModel | VllmModel
+    facts: dict[str, Any]
+    results: list[Result]
+
+
+def examine(
+    judge: Judge, teacher: Teacher, sets: Mapping[str, Sequence[Answered]], held_out: Sequence[HeldOut],
+    bootstrap: Bootstrap,
+) -> Results:  # fmt: skip
+    """Train a student on every set, all on as many rows, and examine them and the model they were.
+
+    Raises UserError: the extra `train` is missing, the weights cannot be had, or what `Judge.ask` raises.
+    """
+    students: dict[str, Student] = {}
+    for name, rows in sets.items():
+        lessons = [teacher.lesson(row.prompt, row.answer, row.language or "") for row in rows]
+        students[name] = _student(judge, teacher, lessons, held_out)
+    questions = {each.id: teacher.question(each) for each in held_out}
+    asked = {
+        name: replace(judge, model=model).ask(list(questions.values()))
+        for name, model in [(UNTRAINED, judge.model), *((name, student.model) for name, student in students.items())]
+    }
+    first = next(iter(students.values())).results
+    fits = [place for place, result in enumerate(first) if not result.too_long]
+    answers: dict[str, list[str | None]] = {}
+    for name, outcome in asked.items():
+        found = [(held_out[place], outcome.answer(questions[held_out[place].id])) for place in fits]
+        answers[name] = [teacher.cut(a.text, one.language) if isinstance(a, Answer) else None for one, a in found]
+    near = _similarities([held_out[place].answer for place in fits], answers, teacher)
+    tested = [
+        Tested(
+            held_out[place],
+            first[place].tokens,
+            {
+                name: Measured(_log_prob(name, place, students, first), answers[name][number], near[name][number])
+                for name in answers
+            },
+        )
+        for number, place in enumerate(fits)
+    ]
+    summary = {
+        "students": {name: student.facts for name, student in students.items()},
+        "too_long": [held_out[place].id for place in range(len(held_out)) if place not in set(fits)],
+        **summarize(tested, bootstrap),
+        **_usage(list(asked.values())),
+    }
+    failed: Counter[str] = Counter(failure.reason for each in asked.values() for failure in each.failures.values())
+    return Results(tested_rows(tested), columns(list(asked)), summary, dict(failed), answer_files(tested))
+
+
+def _log_prob(name: str, place: int, students: Mapping[str, Student], first: Sequence[Result]) -> float:
+    value = first[place].before if name == UNTRAINED else students[name].results[place].after
+    assert value is not None
+    return value
+
+
+def _similarities(
+    human: Sequence[str], answers: Mapping[str, Sequence[str | None]], teacher: Teacher
+) -> dict[str, list[float | None]]:
+    """Cosine of each answer to the one that a person wrote. A text that comes again is embedded once."""
+    texts = list(dict.fromkeys([*human, *(text for own in answers.values() for text in own if text is not None)]))
+    vectors = dict(zip(texts, embed(texts, teacher.config.embedding), strict=True))
+    return {
+        name: [
+            None if text is None else float(vectors[right] @ vectors[text])
+            for right, text in zip(human, own, strict=True)
+        ]
+        for name, own in answers.items()
+    }
+
+
+def _usage(asked: Sequence[Asked]) -> dict[str, int]:
+    names = ("calls", "reused", "prompt_tokens", "completion_tokens")
+    return {name: sum(getattr(each, name) for each in asked) for name in names}
+
+
+def _student(judge: Judge, teacher: Teacher, lessons: Sequence[Lesson], held_out: Sequence[HeldOut]) -> Student:
+    """The student of these lessons, trained where it is not kept, measured where these answers were not yet."""
+    base = judge.model
+    assert isinstance(base, EmbeddedModel | VllmModel)
+    learn = teacher.config.learn
+    # Said outright, so that a row that is too long for the context takes no step away.
+    steps = learn.max_steps or learn.epochs * math.ceil(len(lessons) / learn.batch_size)
+    learn = learn.model_copy(update={"max_steps": steps})
+    taught = [TrainingLesson(one.prompt, one.answer, learn=True, ends=one.ends) for one in lessons]
+    asked = [teacher.lesson(one.instruction, one.answer, one.language) for one in held_out]
+    measured = [TrainingLesson(one.prompt, one.answer, learn=False) for one in asked]
+    fingerprint = _fingerprint(base, learn, lessons)
+    folder = judge.store.root / "students" / fingerprint[:SHORT]
+    judge.store.bring(folder)
+    facts = _read(folder, fingerprint)
+    exam = folder / f"measured-{digest([[one.prompt, one.answer] for one in asked])[:SHORT]}.jsonl"
+    if facts is None or not exam.exists():
+        require_extra()
+        job = TrainingJob(
+            folder=folder / "training", model=base, role="student", learn=learn, threads=judge.settings.workers,
+            checkpoints=judge.store.checkpoints(fingerprint), adapter=folder / "adapter", trained=facts is not None,
+        )  # fmt: skip
+        # What a run that was killed left there; its checkpoints lie elsewhere.
+        shutil.rmtree(job.folder, ignore_errors=True)
+        with explained(folder):
+            found = train(job, [*([] if job.trained else taught), *measured], judge.settings, judge.report)
+            results = job.read_results()
+            own, results = results[: -len(measured)], results[-len(measured) :]
+            if facts is None:
+                facts = {"fingerprint": fingerprint, **_facts(own, found, job, base)}
+            shutil.rmtree(job.folder)
+            write_results(exam, results)
+            # Last: where it stands, the student is whole.
+            write_whole(folder / _FACTS, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+            shutil.rmtree(job.checkpoints, ignore_errors=True)
+        judge.store.keep(folder)
+    return Student(_wearing(base, facts, folder / "adapter"), facts, read_results(exam))
+
+
+def _fingerprint(base: EmbeddedModel | VllmModel, learn: FineTune, lessons: Sequence[Lesson]) -> str:
+    """sha256 (hexadecimal) over what a student hangs on: the model, how it learns, and every lesson in its order."""
+    learnt = [[one.prompt, one.answer, one.ends] for one in lessons]
+    return digest([REVISION, base.identity, learn.model_dump(mode="json", exclude_defaults=True), learnt])
+
+
+def _facts(own: Sequence[Result], found: dict[str, Any], job: TrainingJob, base: EmbeddedModel | VllmModel) -> Any:
+    files = found.pop("files")
+    weights = GGUF if GGUF in files else SAFETENSORS
+    return {
+        **found,
+        "answer_tokens": sum(result.tokens for result in own if not result.too_long),
+        "too_long": sum(result.too_long for result in own),
+        "adapter": {"sha256": files[weights], "bytes": (job.adapter / weights).stat().st_size, "license": base.license},
+    }
+
+
+def _wearing(base: EmbeddedModel | VllmModel, facts: dict[str, Any], folder: Path) -> EmbeddedModel | VllmModel:
+    where = folder / GGUF if isinstance(base, EmbeddedModel) else folder
+    made = facts["adapter"]
+    adapter = Adapter(path=str(where.absolute()), sha256=made["sha256"], license=made["license"])
+    return base.model_copy(update={"adapter": adapter})
+
+
+def _read(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """What a kept student says of itself; None where there is none, or another."""
+    try:
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint else None
