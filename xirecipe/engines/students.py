@@ -20,15 +20,15 @@ from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson, r
 from xirecipe.evaluating.answers import Answered
 from xirecipe.evaluating.learning import (
     UNTRAINED,
+    Examined,
     HeldOut,
     Lesson,
     Measured,
     Teacher,
-    Tested,
     answer_files,
     columns,
+    examined_rows,
     summarize,
-    tested_rows,
 )
 from xirecipe.evaluating.results import Results
 from xirecipe.fingerprint import SHORT, digest
@@ -76,8 +76,8 @@ def examine(
         found = [(held_out[place], outcome.answer(questions[held_out[place].id])) for place in fits]
         answers[name] = [teacher.cut(a.text, one.language) if isinstance(a, Answer) else None for one, a in found]
     near = _similarities([held_out[place].answer for place in fits], answers, teacher)
-    tested = [
-        Tested(
+    examined = [
+        Examined(
             held_out[place],
             first[place].tokens,
             {
@@ -90,11 +90,11 @@ def examine(
     summary = {
         "students": {name: student.facts for name, student in students.items()},
         "too_long": [held_out[place].id for place in range(len(held_out)) if place not in set(fits)],
-        **summarize(tested, bootstrap),
+        **summarize(examined, bootstrap),
         **_usage(list(asked.values())),
     }
     failed: Counter[str] = Counter(failure.reason for each in asked.values() for failure in each.failures.values())
-    return Results(tested_rows(tested), columns(list(asked)), summary, dict(failed), answer_files(tested))
+    return Results(examined_rows(examined), columns(list(asked)), summary, dict(failed), answer_files(examined))
 
 
 def _log_prob(name: str, place: int, students: Mapping[str, Student], first: Sequence[Result]) -> float:

@@ -167,7 +167,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Examined:
     """An answer held out, its tokens, and what each model makes of it: UNTRAINED first, then the sets'."""
 
     held_out: HeldOut
@@ -179,7 +179,7 @@ class Tested:
         return -self.by[name].log_prob / self.tokens
 
 
-def summarize(rows: Sequence[Tested], bootstrap: Bootstrap) -> dict[str, Any]:
+def summarize(rows: Sequence[Examined], bootstrap: Bootstrap) -> dict[str, Any]:
     """Means over answers held out, and their paired differences, with 95 % intervals; overall and by language.
 
     `nats` are per token of an answer, lower is better; `similarity` is a cosine, higher is better, over the answers
@@ -193,7 +193,7 @@ def summarize(rows: Sequence[Tested], bootstrap: Bootstrap) -> dict[str, Any]:
     }
 
 
-def _estimates(rows: Sequence[Tested], bootstrap: Bootstrap) -> dict[str, Any]:
+def _estimates(rows: Sequence[Examined], bootstrap: Bootstrap) -> dict[str, Any]:
     answered = [row for row in rows if all(each.similarity is not None for each in row.by.values())]
     names = list(rows[0].by)
     return {
@@ -218,7 +218,7 @@ def _compared(columns: dict[str, list[float]], bootstrap: Bootstrap) -> dict[str
     return {name: asdict(estimate) for name, estimate in Resampled(columns | both, bootstrap).means().items()}
 
 
-def tested_rows(rows: Sequence[Tested]) -> list[dict[str, Any]]:
+def examined_rows(rows: Sequence[Examined]) -> list[dict[str, Any]]:
     """One row for each answer held out."""
     return [
         {
@@ -236,13 +236,13 @@ def tested_rows(rows: Sequence[Tested]) -> list[dict[str, Any]]:
 
 
 def columns(names: Sequence[str]) -> dict[str, str]:
-    """Parquet types of `tested_rows`, by column."""
+    """Parquet types of `examined_rows`, by column."""
     known = {"id": "string", "language": "string", "instruction": "string", "answer": "string", "tokens": "int64"}
     kinds = {"nats": "float64", "answer": "string", "similarity": "float64"}
     return known | {f"{kind}_{name}": arrow for kind, arrow in kinds.items() for name in names}
 
 
-def answer_files(rows: Sequence[Tested]) -> dict[str, list[dict[str, Any]]]:
+def answer_files(rows: Sequence[Examined]) -> dict[str, list[dict[str, Any]]]:
     """Each model's own answers, as `evaluate` reads them for its other metrics, by file name."""
     files: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
