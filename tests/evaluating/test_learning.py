@@ -1,4 +1,4 @@
-"""What students learn, and what they come to: as many rows of each set, nothing they are measured on, paired differences."""
+"""What students learn and what they come to: as many rows of each set, nothing held out, paired differences."""
 
 from __future__ import annotations
 
@@ -135,9 +135,8 @@ BOOTSTRAP = Bootstrap(samples=500)
 
 
 def test_differences_are_paired_so_that_hard_answers_do_not_widen_them() -> None:
-    found = summarize([examined("swh_Latn", n, -40.0 - n, -38.0 - n, -39.0 - n) for n in range(8)], BOOTSTRAP)[
-        "overall"
-    ]["nats"]
+    hard = [examined("swh_Latn", n, -40.0 - n, -38.0 - n, -39.0 - n) for n in range(8)]
+    found = summarize(hard, BOOTSTRAP)["overall"]["nats"]
     assert found["untrained"]["mean"] == pytest.approx(4.35)
     assert found["untrained"]["low"] < 4.35 < found["untrained"]["high"]
     for name, value in (("a_minus_untrained", -0.2), ("b_minus_untrained", -0.1), ("a_minus_b", -0.1)):
