@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.builders import LANGUAGE, Folder, recipe_folder, xirecipe
-from tests.engines.test_training import LEARN, NOUNS, cache, weights_of
+from tests.builders import LANGUAGE, REPOSITORY, Folder, recipe_folder, xirecipe
+from tests.engines.test_training import LEARN, NOUNS, cache, trainers, until, weights_of
 from tests.engines.tiny_models import REVISION
 from xirecipe.fingerprint import file_digest
 from xirecipe.learned import GGUF
@@ -152,6 +155,30 @@ def test_a_second_time_trains_nothing_and_another_set_its_own_student_alone(fold
     swapped = evaluate("noise.jsonl", "like.jsonl")
     assert swapped["overall"]["nats"]["b"] == first["overall"]["nats"]["a"]
     assert kept(folder) == trained
+
+
+def test_a_student_whose_training_was_killed_goes_on_and_becomes_the_same(folder: Folder) -> None:
+    command = [sys.executable, "-m", "xirecipe", "evaluate", "tiny.yaml", "like.jsonl", "--metric", "learning"]
+    store = folder.root / "killed"
+    run = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "XIRECIPE_STORE": str(store), "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    try:
+        until(lambda: len(list(store.glob("checkpoints/*/checkpoint-*/whole"))) >= 2, run)
+    finally:
+        run.kill()
+        run.wait()
+    until(lambda: not trainers(store))
+    assert not list(store.glob("students/*/student.json"))
+    whole = evaluate("like.jsonl")["students"]["a"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XIRECIPE_STORE", str(store))
+        resumed = evaluate("like.jsonl")["students"]["a"]
+    assert (whole["resumed_at"], resumed["resumed_at"] > 0) == (0, True)
+    assert resumed["adapter"] == whole["adapter"]
+    assert resumed["losses"] == whole["losses"]
+    assert not list(store.glob("checkpoints/*"))
 
 
 def test_other_answers_held_out_are_measured_by_the_same_student(folder: Folder) -> None:

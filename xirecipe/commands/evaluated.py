@@ -121,7 +121,8 @@ def _print_learning(summary: Summary, out: Console) -> None:
         soft_wrap=True,
     )
     for name, facts in students.items():
-        left = ", ".join(f"{reason} {count:,}" for reason, count in rows["left_out"][name].items()) or "none"
+        reasons = rows["left_out"][name] | ({"too_long": facts["too_long"]} if facts["too_long"] else {})
+        left = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none"
         out.print(
             f"{name.upper()}: {facts['steps']:,} steps, {facts['answer_tokens']:,} tokens of answers, loss "
             f"{facts['first_loss']:.3f} -> {facts['last_loss']:.3f}; rows left out: {left}",

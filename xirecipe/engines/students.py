@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from xirecipe.diagnostics import user_error
 from xirecipe.disk import explained, write_whole
 from xirecipe.engines.asking import Asked
 from xirecipe.engines.embeddings import embed
@@ -33,10 +34,10 @@ from xirecipe.evaluating.learning import (
 from xirecipe.evaluating.results import Results
 from xirecipe.fingerprint import SHORT, digest
 from xirecipe.learned import GGUF, SAFETENSORS
-from xirecipe.models.requests import Answer
+from xirecipe.models.requests import Answer, Request
 from xirecipe.recipe.evaluation import Bootstrap
 from xirecipe.recipe.learning import FineTune
-from xirecipe.recipe.models import Adapter, EmbeddedModel, VllmModel
+from xirecipe.recipe.models import Adapter, EmbeddedModel, Model, VllmModel
 
 #: Raised by hand when the same lessons start to give another student.
 REVISION = 1
@@ -64,43 +65,49 @@ def examine(
     for name, rows in sets.items():
         lessons = [teacher.lesson(row.prompt, row.answer, row.language or "") for row in rows]
         students[name] = _student(judge, teacher, lessons, held_out)
-    questions = {each.id: teacher.question(each) for each in held_out}
-    asked = {
-        name: replace(judge, model=model).ask(list(questions.values()))
-        for name, model in [(UNTRAINED, judge.model), *((name, student.model) for name, student in students.items())]
-    }
-    first = next(iter(students.values())).results
-    fits = [place for place, result in enumerate(first) if not result.too_long]
-    answers: dict[str, list[str | None]] = {}
-    for name, outcome in asked.items():
-        found = [(held_out[place], outcome.answer(questions[held_out[place].id])) for place in fits]
-        answers[name] = [teacher.cut(a.text, one.language) if isinstance(a, Answer) else None for one, a in found]
-    near = _similarities([held_out[place].answer for place in fits], answers, teacher)
+    before = next(iter(students.values())).results
+    places = [place for place, result in enumerate(before) if not result.too_long]
+    if not places:
+        message = f"every answer held out is, with its prompt, longer than the context of `{judge.name}`"
+        raise user_error("nothing-to-measure", message, hint="a smaller `evaluate.students.max_answer_chars`")
+    shown = [held_out[place] for place in places]
+    questions = [teacher.question(one) for one in shown]
+    models: dict[str, Model] = {UNTRAINED: judge.model} | {name: each.model for name, each in students.items()}
+    asked = {name: replace(judge, model=model).ask(questions) for name, model in models.items()}
+    answers = {name: _answers(each, questions, shown, teacher) for name, each in asked.items()}
+    near = _similarities([one.answer for one in shown], answers, teacher)
+    log_probs = {UNTRAINED: [result.before for result in before]}
+    log_probs |= {name: [result.after for result in each.results] for name, each in students.items()}
     examined = [
         Examined(
-            held_out[place],
-            first[place].tokens,
-            {
-                name: Measured(_log_prob(name, place, students, first), answers[name][number], near[name][number])
-                for name in answers
-            },
+            one,
+            before[place].tokens,
+            {name: Measured(_said(log_probs[name][place]), answers[name][n], near[name][n]) for name in models},
         )
-        for number, place in enumerate(fits)
+        for n, (place, one) in enumerate(zip(places, shown, strict=True))
     ]
     summary = {
-        "students": {name: student.facts for name, student in students.items()},
-        "too_long": [held_out[place].id for place in range(len(held_out)) if place not in set(fits)],
+        "students": {name: each.facts for name, each in students.items()},
+        "too_long": [one.id for one, result in zip(held_out, before, strict=True) if result.too_long],
         **summarize(examined, bootstrap),
         **_usage(list(asked.values())),
     }
     failed: Counter[str] = Counter(failure.reason for each in asked.values() for failure in each.failures.values())
-    return Results(examined_rows(examined), columns(list(asked)), summary, dict(failed), answer_files(examined))
+    return Results(examined_rows(examined), columns(list(models)), summary, dict(failed), answer_files(examined))
 
 
-def _log_prob(name: str, place: int, students: Mapping[str, Student], first: Sequence[Result]) -> float:
-    value = first[place].before if name == UNTRAINED else students[name].results[place].after
-    assert value is not None
-    return value
+def _said(log_prob: float | None) -> float:
+    """What the training process says of every answer that fits the context."""
+    assert log_prob is not None
+    return log_prob
+
+
+def _answers(
+    asked: Asked, questions: Sequence[Request], held_out: Sequence[HeldOut], teacher: Teacher
+) -> list[str | None]:
+    """A model's own answers, cut as those held out are; None for a question that got none."""
+    found = zip(map(asked.answer, questions), held_out, strict=True)
+    return [teacher.cut(each.text, one.language) if isinstance(each, Answer) else None for each, one in found]
 
 
 def _similarities(
@@ -192,4 +199,5 @@ def _read(folder: Path, fingerprint: str) -> dict[str, Any] | None:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return facts if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint else None
+    whole = isinstance(facts, dict) and facts.get("fingerprint") == fingerprint
+    return facts if whole and (folder / "adapter" / SAFETENSORS).is_file() else None
