@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ LANGUAGES = {"swh_Latn": "ni kitu kizuri sana", "fin_Latn": "on aivan hyvä asia
 NOISE = "0123 4567 89"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """A recipe with students, rows that are like the answers held out, and rows that are like nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XIRECIPE_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("XIRECIPE_WORKERS", "1")
-    made = recipe_folder(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Folder]:
+    """A recipe with students, rows that are like the answers held out, and rows that are like nothing.
+
+    The current folder, with a store that the tests share: what one of them trained is there for the next.
+    """
+    made = recipe_folder(tmp_path_factory.mktemp("students"))
     made.write("languages/fin_Latn.yaml", LANGUAGE | {"code": "fin_Latn", "name": "Finnish"})
     made.write("prompts/answer.j2", "{{ instruction }}\n{{ language.name }}:")
     for name, text in {"like": None, "noise": NOISE}.items():
@@ -45,8 +46,18 @@ def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Fold
                 for noun in NOUNS[:8]
             ],
         )
-    with_people(made, NOUNS[8:])
-    return with_students(made, cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made.root)
+        patch.setenv("XIRECIPE_STORE", str(made.root / "store"))
+        patch.setenv("XIRECIPE_WORKERS", "1")
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(folder: Folder, cache: Path) -> None:
+    """The recipe and its answers held out, whatever a test made of them."""
+    with_people(folder, NOUNS[8:])
+    with_students(folder, cache)
 
 
 def with_people(folder: Folder, nouns: list[str]) -> None:
@@ -55,7 +66,7 @@ def with_people(folder: Folder, nouns: list[str]) -> None:
         folder.json_lines(f"{code}.people.jsonl", pairs)
 
 
-def with_students(folder: Folder, cache: Path, **changes: Any) -> Folder:
+def with_students(folder: Folder, cache: Path, **changes: Any) -> None:
     learn = {key: value for key, value in LEARN.items() if key != "held_out_ratio"} | {"max_steps": 24}
     students = {
         "model": "student", "prompt": "prompts/answer.j2", "rows": 6, "learn": learn, "max_tokens": 12,
@@ -69,7 +80,6 @@ def with_students(folder: Folder, cache: Path, **changes: Any) -> Folder:
     folder.recipe(
         {"models.student": model, "evaluate": {"students": students | changes, "bootstrap": {"samples": 200}}}
     )
-    return folder
 
 
 def evaluate(*arguments: str) -> dict[str, Any]:
@@ -81,7 +91,9 @@ def evaluate(*arguments: str) -> dict[str, Any]:
 
 def kept(folder: Folder) -> dict[str, int]:
     """Students, and when each was trained."""
-    return {path.parent.name: path.stat().st_mtime_ns for path in folder.root.glob("store/students/*/adapter/*.gguf")}
+    return {
+        path.parent.parent.name: path.stat().st_mtime_ns for path in folder.root.glob("store/students/*/adapter/*.gguf")
+    }
 
 
 def test_rows_like_the_answers_help_and_rows_like_nothing_do_not(folder: Folder, cache: Path) -> None:
@@ -140,11 +152,11 @@ def heard_and_measured_alike(folder: Folder, cache: Path, rows: list[dict[str, A
 def test_a_second_time_trains_nothing_and_another_set_its_own_student_alone(folder: Folder) -> None:
     first = evaluate("like.jsonl", "noise.jsonl")
     trained = kept(folder)
-    assert (first["made"], len(trained)) == (True, 2)
+    assert len(trained) == 2
     again = evaluate("like.jsonl", "noise.jsonl")
     assert again == first | {"made": False}
     # Results that are gone are made again from the students and the answers that are kept.
-    next(folder.root.glob("store/evaluations/*/summary.json")).unlink()
+    (Path(first["folder"]) / "summary.json").unlink()
     remade = evaluate("like.jsonl", "noise.jsonl")
     assert (remade["made"], remade["calls"], remade["overall"]) == (True, 0, first["overall"])
     assert kept(folder) == trained
