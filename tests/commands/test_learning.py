@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders import LANGUAGE, SEED, Folder, recipe_folder, xirecipe
+from tests.evaluating.test_learning import BOOTSTRAP, examined
 from tests.test_lessons import WEIGHTS
+from xirecipe.commands.evaluated import print_summary
+from xirecipe.evaluating.learning import summarize
+from xirecipe.terminal import console
 
 STUDENTS: dict[str, Any] = {
     "model": "student", "prompt": "prompts/answer.j2", "held_out": {"swh_Latn": "people.jsonl"},
@@ -121,3 +126,29 @@ def test_without_the_extra_the_command_says_which_one_it_needs(folder: Folder, m
     err = evaluate("a.jsonl")
     assert "error[no-train-extra]" in err
     assert 'pip install "xirecipe[train]"' in err
+
+
+def test_what_students_come_to_is_a_table_of_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        examined(code, n, -40.0 - n, -38.0 - n, -39.2 - n)
+        for n in range(8)
+        for code in ("swh_Latn", "fin_Latn")
+    ]  # fmt: skip
+    learnt = {"steps": 24, "answer_tokens": 15_321, "first_loss": 4.1, "last_loss": 3.7, "too_long": 0}
+    summary = {
+        "metric": "learning", "model_name": "student", "rule": "lower is better", "failed_requests": {}, "too_long": [],
+        "files": {"a": {"path": "a.jsonl", "rows": 412}, "b": {"path": "b.jsonl", "rows": 258}},
+        "rows": {
+            "each": 64, "by_language": {"swh_Latn": 32, "fin_Latn": 32}, "left_out": {"a": {"held_out": 3}, "b": {}},
+        },
+        "not_measured": ["ben_Beng"], "students": {"a": learnt, "b": learnt | {"too_long": 2}},
+        **summarize(rows, BOOTSTRAP),
+    }  # fmt: skip
+    print_summary(summary, console())
+    out = capsys.readouterr().out
+    assert "A: 24 steps, 15,321 tokens of answers, loss 4.100 -> 3.700; rows left out: held_out 3\n" in out
+    assert "rows left out: too_long 2\n" in out
+    assert re.search(r"A minus B +-0\.120 +-0\.120 to -0\.120 +\+0\.000", out)
+    assert re.search(r"fin_Latn +8 +4\.350 +-0\.200 +-0\.080 +-0\.120", out)
+    assert "not measured, without rows in every set: 1 (ben_Beng)" in out
+    assert max(len(line) for line in out.splitlines() if not line.startswith(("A:", "B:", "student"))) <= 80
