@@ -78,7 +78,8 @@ def _metric(name: str, sets: int) -> Metric:
         if known == name:
             if not least <= sets <= most:
                 wanted = f"{least}" if least == most else f"{least} or {most}"
-                message = f"`{name}` takes {wanted} set{'s' if most > 1 else ''} of rows, not {sets}"
+                what = "rows" if name == "learning" else "answers"
+                message = f"`{name}` takes {wanted} set{'s' if most > 1 else ''} of {what}, not {sets}"
                 hint = f"xirecipe evaluate RECIPE --metric {name} {' '.join('AB'[:most])}"
                 if sets > most:
                     hint += "; a pattern in quotes, such as 'releases/*-sample', is one set"
