@@ -20,6 +20,7 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from safetensors.numpy import load_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
 from xirecipe.disk import write_whole
@@ -67,6 +68,34 @@ class AnswerTrainer(SFTTrainer):
         each, _ = nats(model, inputs)
         loss = each.mean() if num_items_in_batch is None else each.sum() / num_items_in_batch
         return (loss, None) if return_outputs else loss
+
+
+class EpochOrder(LengthGroupedSampler):
+    """Pairs of about one length together, in an order that hangs on the seed and the epoch alone."""
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self._seed, self._epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator.manual_seed((self._seed << 20) + self._epoch)
+        return super().__iter__()
+
+
+class StudentTrainer(AnswerTrainer):
+    """Ends the same wherever it was killed.
+
+    The library's own order of an epoch hangs on all that was drawn before it, which a training that goes on amid an
+    epoch has not drawn. Writers and evaluators keep that order: another one would put other adapters under their
+    fingerprints.
+    """
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+        lengths = [len(tokens) for tokens in self.train_dataset["input_ids"]]
+        return EpochOrder(self.args.train_batch_size, lengths, self.args.data_seed)
 
 
 def run(job: TrainingJob) -> None:
@@ -170,7 +199,8 @@ def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precisio
         task_type="CAUSAL_LM",
     )  # fmt: skip
     torch.manual_seed(learn.random_seed)
-    return AnswerTrainer(
+    kind = StudentTrainer if job.role == "student" else AnswerTrainer
+    return kind(
         base.model, args=config, train_dataset=Dataset.from_list([s.row for s in learnt]),
         processing_class=base.tokenizer, peft_config=adapter, data_collator=collated, callbacks=[Watch(job)],
     )  # fmt: skip
