@@ -326,10 +326,10 @@ def test_a_non_commercial_seed_is_no_ground_for_a_freer_dataset(folder: Folder) 
 
 def test_without_the_extra_a_run_says_which_one_it_needs(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     from xirecipe.diagnostics import UserError
-    from xirecipe.engines import training as engine
+    from xirecipe.engines import trainer as engine
 
     monkeypatch.setattr(engine, "_NEEDED", ("torch_that_is_not_there", "json"))
     with pytest.raises(UserError, match="torch_that_is_not_there") as caught:
-        engine._require_extra()
+        engine.require_extra()
     assert caught.value.diagnostics[0].code == "no-train-extra"
     assert 'pip install "xirecipe[train]"' in (caught.value.diagnostics[0].hint or "")

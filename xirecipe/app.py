@@ -275,11 +275,18 @@ def evaluate(
     recipe: RecipePath,
     sets: Annotated[
         list[Path],
-        typer.Argument(metavar="A [B]", help="Sets of answers: .jsonl, .parquet, .csv, or release folders."),
+        typer.Argument(
+            metavar="A [B]",
+            help="Sets of rows: .jsonl, .parquet, .csv, release folders, or patterns in quotes that name several.",
+        ),
     ],
     metric: Annotated[
         str,
-        typer.Option("--metric", help="pairwise (A against B), aspects (of A), consistency (over languages, of A)."),
+        typer.Option(
+            "--metric",
+            help="pairwise (A against B), aspects (of A), consistency (over languages, of A), "
+            "learning (what a model learns from A, and B).",
+        ),
     ],
     to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Put the results there as well.")] = None,
     retry_failed: Annotated[
@@ -289,7 +296,7 @@ def evaluate(
     set: Overrides = None,
     json: Json = False,
 ) -> None:
-    """Judge sets of answers, as `evaluate` in the recipe says."""
+    """Judge sets of answers, or what a model learns from datasets, as `evaluate` in the recipe says."""
     from xirecipe.commands.evaluate import run_evaluate
 
     raise typer.Exit(run_evaluate(recipe, metric, sets, profile, set or [], to, retry_failed, json))

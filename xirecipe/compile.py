@@ -126,14 +126,11 @@ def _named(recipe: MixRecipe) -> dict[str, AnswerIn]:
 
 
 def _evaluated_files(recipe: Recipe | MixRecipe, root: Path) -> dict[str, bytes]:
-    """What the recipe evaluates with: prompts and sets of them, by the paths that it names.
+    """What the recipe evaluates with: prompts, sets of them and answers held out, by the paths that it names.
 
     No stage of this profile reads them, but they travel with a release: without them its recipe would be a broken one.
     """
-    evaluate = recipe.evaluate
-    asking = (evaluate.pairwise, evaluate.aspects, evaluate.choices)
-    names = [part.prompt for part in asking if part is not None] + list(evaluate.prompt_sets.values())
-    return {name: inside(root, name, None, "file").read_bytes() for name in names}
+    return {name: inside(root, name, None, "file").read_bytes() for name in recipe.evaluate.files}
 
 
 def _text_plan(

@@ -42,6 +42,7 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         (_seed, {"seed", "generate"}),
         (lint_learning.learning, {"seed", "generate", "judge", "models"}),
         (lint_learning.rounds, {"generate", "refine"}),
+        (lint_learning.students, {"models", "evaluate"}),
         (_corpus, {"corpus"}),
         (_decontamination, {"decontaminate"}),
         (_scores, {"select", "judge", "embed", "refine"}),

@@ -1,14 +1,15 @@
-"""Rules about `learn` of `generate`, `judge` and `refine`: weights that can be trained, and pairs to train them on."""
+"""Rules about what is trained, stages' models and students: weights that can be, and pairs to train or measure on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from xirecipe.diagnostics import Diagnostic, UserError, shortened
+from xirecipe.diagnostics import Diagnostic, Span, UserError, shortened
 from xirecipe.load import Loaded, inside, shown_name
 from xirecipe.recipe.generation import MIN_RATED_PAIRS
 from xirecipe.recipe.learning import FineTune, LearnSeed, WriterFineTune
-from xirecipe.recipe.models import ServerModel, VllmModel
+from xirecipe.recipe.mix_recipe import MixRecipe
+from xirecipe.recipe.models import Model, ServerModel, VllmModel
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import read_pairs
 from xirecipe.yaml import Path_
@@ -22,7 +23,8 @@ def learning(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         ("judge", judge, recipe.judge.model),
     ):
         if isinstance(config, FineTune):
-            yield from _weights(recipe, loaded, section, name)
+            instead = "learn with `method: in_context`"
+            yield from _weights(section, name, recipe.models, loaded.span(section, "learn", "method"), instead)
     if recipe.rating_set is not None:
         yield from _pairs(recipe.rating_set.seeds, ("rating_set", "seeds"), loaded, at_least=MIN_RATED_PAIRS)
         if recipe.rating_set.seeds and not isinstance(judge, FineTune):
@@ -47,10 +49,32 @@ def rounds(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         yield Diagnostic("cannot-train", message, loaded.span("refine", "learn"), hint)
 
 
-def _weights(recipe: Recipe, loaded: Loaded, section: str, name: str | None) -> Iterator[Diagnostic]:
-    model = recipe.models.get(name or "")
-    span = loaded.span(section, "learn", "method")
-    hint = "name an `embedded` or `vllm` model, or learn with `method: in_context`"
+def students(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnostic]:
+    """What stands in the way of training students, and of measuring them on answers held out."""
+    config = recipe.evaluate.students
+    if config is None:
+        return
+    place = ("evaluate", "students")
+    span = loaded.span(*place, "model")
+    yield from _weights(".".join(place), config.model, recipe.models, span, "name another one under `models`")
+    for code, path in config.held_out.items():
+        span = loaded.span(*place, "held_out", code)
+        try:
+            file = inside(loaded.root, path, span, "held_out")
+            if file.is_file():
+                read_pairs(file, shown_name(file))
+            else:
+                hint = "a JSON-lines file of `instruction` and `response`; paths start at the recipe's folder"
+                yield Diagnostic("missing-held-out", f"there is no file {shortened(path, 200)}", span, hint)
+        except UserError as error:
+            yield from error.diagnostics
+
+
+def _weights(
+    section: str, name: str | None, models: Mapping[str, Model], span: Span, instead: str
+) -> Iterator[Diagnostic]:
+    model = models.get(name or "")
+    hint = f"name an `embedded` or `vllm` model, or {instead}"
     if isinstance(model, ServerModel):
         message = f"`{section}.learn` trains weights, and those of `{name}` are behind a server"
         yield Diagnostic("cannot-train", message, span, hint)
@@ -59,7 +83,7 @@ def _weights(recipe: Recipe, loaded: Loaded, section: str, name: str | None) -> 
         yield Diagnostic("cannot-train", message, span, "name the repository of the weights as they were published")
     elif model is not None and model.adapter is not None:
         message = f"`{section}.learn` trains an adapter, and `{name}` has one already"
-        yield Diagnostic("cannot-train", message, span, f"take `models.{name}.adapter` away, or learn `in_context`")
+        yield Diagnostic("cannot-train", message, span, f"take `models.{name}.adapter` away, or {instead}")
 
 
 def _pairs(seeds: Mapping[str, LearnSeed], place: Path_, loaded: Loaded, at_least: int = 0) -> Iterator[Diagnostic]:

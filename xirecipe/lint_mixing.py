@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from xirecipe import lint_datasets
 from xirecipe.diagnostics import Diagnostic, did_you_mean, shortened
 from xirecipe.lint import licences
+from xirecipe.lint_learning import students
 from xirecipe.lint_prompts import evaluation, prompt_problems, user_turn
 from xirecipe.load import Loaded
 from xirecipe.mixing import name_in, named_languages, open_languages
@@ -34,6 +35,7 @@ def lint_mixing(loaded: Loaded) -> list[Diagnostic]:
         (_turns, {"mix"}),
         (_names, {"mix", "datasets", "translate", "answer_in"}),
         (evaluation, {"models", "evaluate"}),
+        (students, {"models", "evaluate"}),
         (licences, {"datasets", "models", "translate", "mix", "release"}),
     )
     there = recipe.model_fields_set | (type(recipe).model_fields.keys() & vars(recipe).keys())

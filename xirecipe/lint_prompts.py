@@ -78,6 +78,8 @@ def evaluation(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnosti
     named: dict[tuple[str, ...], str | None] = {("model",): config.model}
     if config.choices is not None:
         named["choices", "model"] = config.choices.model
+    if config.students is not None:
+        named["students", "model"] = config.students.model
     for place, name in named.items():
         if name is not None and name not in written:
             message = f"`{'.'.join(('evaluate', *place))}` names `{shortened(name)}`, which is not under `models`"
@@ -95,6 +97,10 @@ def evaluation(recipe: Recipe | MixRecipe, loaded: Loaded) -> Iterator[Diagnosti
         span = loaded.span("evaluate", "choices", "prompt")
         items: dict[str, object] = {"question": "text", "options": ()}
         yield from prompt_problems(config.choices.prompt, span, items, "`evaluate.choices` does not show", loaded)
+    if config.students is not None:
+        span = loaded.span("evaluate", "students", "prompt")
+        asked: dict[str, object] = {"instruction": "text", "language": shown["language"]}
+        yield from prompt_problems(config.students.prompt, span, asked, "`evaluate.students` does not show", loaded)
     for name, file in config.prompt_sets.items():
         span = loaded.span("evaluate", "prompt_sets", name)
         try:

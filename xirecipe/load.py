@@ -48,7 +48,8 @@ class Loaded:
     language: Language | None = None
     """Of a mixing recipe: English."""
     languages: dict[str, Language] = field(default_factory=dict)
-    """Of a mixing recipe: the facts of all its languages. Of a text recipe: of those it learns from."""
+    """Of a mixing recipe: the facts of all its languages. Of a text recipe: of those it learns from. Of both: of those
+    that students are measured in."""
     profiles: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
@@ -93,11 +94,13 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     found: list[Diagnostic]
     if "mix" in loaded.tree.data:
         _add_languages(loaded)
+        _add_held_out_languages(loaded)
         loaded.recipe, found = _validated(MixRecipe, loaded.tree, shown_name(path))
     else:
         with _collecting(loaded):
             _add_language(loaded)
         _add_learnt_languages(loaded)
+        _add_held_out_languages(loaded)
         loaded.recipe, found = _validated(Recipe, loaded.tree, shown_name(path))
     loaded.diagnostics += with_origin((d for d in found if complete or d.code != "missing-key"), loaded)
     return loaded
@@ -234,10 +237,22 @@ def _add_learnt_languages(loaded: Loaded) -> None:
     for place in SEEDS_PLACES:
         for name, seed in loaded.tree.part(*place).data.items():
             code = seed.get("language") if isinstance(seed, dict) else None
-            if isinstance(code, str) and code not in loaded.languages:
-                with _collecting(loaded):
-                    language = _language(loaded, code, loaded.span(*place, name, "language"))
-                    loaded.languages |= {code: language} if language else {}
+            if isinstance(code, str):
+                _add_facts(loaded, code, loaded.span(*place, name, "language"))
+
+
+def _add_held_out_languages(loaded: Loaded) -> None:
+    """The facts of every language that `evaluate.students` has answers in."""
+    place = ("evaluate", "students", "held_out")
+    for code in loaded.tree.part(*place).data:
+        _add_facts(loaded, code, loaded.key_span(*place, code))
+
+
+def _add_facts(loaded: Loaded, code: str, span: Span) -> None:
+    if code not in loaded.languages:
+        with _collecting(loaded):
+            language = _language(loaded, code, span)
+            loaded.languages |= {code: language} if language else {}
 
 
 def _add_languages(loaded: Loaded) -> None:
@@ -252,9 +267,7 @@ def _add_languages(loaded: Loaded) -> None:
                     at = loaded.key_span(key, name, spot, code) if isinstance(codes, dict) else None
                     named.setdefault(code, at or loaded.span(key, name, spot, index))
     for code, span in {ENGLISH: loaded.key_span("mix"), **named}.items():
-        with _collecting(loaded):
-            language = _language(loaded, code, span)
-            loaded.languages |= {code: language} if language else {}
+        _add_facts(loaded, code, span)
     loaded.language = loaded.languages.get(ENGLISH)
 
 

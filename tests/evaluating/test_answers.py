@@ -56,6 +56,11 @@ def test_ids_and_languages_are_kept_where_they_are() -> None:
     assert row == Answered("7", "p", "a", "fin_Latn")
 
 
+def test_a_mixed_row_is_in_the_language_of_its_answer() -> None:
+    released = {"instruction": "p", "output": "a", "instruction_language": "eng_Latn", "response_language": "fin_Latn"}
+    assert read_answers(table(released))[0].language == "fin_Latn"
+
+
 def test_an_empty_answer_is_an_answer() -> None:
     assert read_answers(table({"prompt": "p", "answer": ""}))[0].answer == ""
 

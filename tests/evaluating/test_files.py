@@ -98,3 +98,16 @@ def test_the_hash_of_a_folder_hangs_on_content_and_not_on_its_place(tmp_path: Pa
         pq.write_table(pa.table({"answer": [text]}), tmp_path / name / "p.parquet")
     one, two, three = (read_table(tmp_path / name).sha256 for name in ("one", "two", "three"))
     assert one == two != three
+
+
+def test_a_pattern_is_all_that_it_finds_by_name(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        folder = tmp_path / f"rows-{name}" / "data"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist([{"prompt": name, "answer": name}]), folder / "train.parquet")
+    write(tmp_path, "other.jsonl", '{"prompt": "c", "answer": "c"}\n')
+    found = read_table(tmp_path / "rows-*")
+    assert [row["prompt"] for row in found.rows] == ["a", "b"]
+    assert len(found.places) == 2
+    assert found.sha256 == read_table(tmp_path / "rows-[ab]").sha256 != read_table(tmp_path / "rows-a*").sha256
+    assert refusal(tmp_path / "none-*").diagnostics[0].code == "missing-file"

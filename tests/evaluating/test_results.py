@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -52,3 +53,15 @@ def test_results_are_copied_over_results_and_over_nothing_else(tmp_path: Path) -
     (tmp_path / "out" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match=r"holds something else than results: notes\.txt"):
         check_target(tmp_path / "out")
+
+
+def test_answers_go_with_the_results_and_those_of_other_results_go_away(tmp_path: Path) -> None:
+    made = evaluation(tmp_path / "store")
+    made.write(replace(RESULTS, answers={"answers-A.jsonl": [{"id": "a", "answer": "ndiyo"}]}))
+    copy(made.folder, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "answers-A.jsonl").read_text()) == {"id": "a", "answer": "ndiyo"}
+    check_target(tmp_path / "out")
+    other = evaluation(tmp_path / "store", temperature=1)
+    other.write(RESULTS)
+    copy(other.folder, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"verdicts.parquet", "summary.json"}

@@ -1,4 +1,4 @@
-"""The four recipes on their sample profile: what the papers say of their mixes, counted in the rows."""
+"""Mixing recipes on their sample profile: what the papers say of their mixes, counted in the rows."""
 
 from __future__ import annotations
 
@@ -137,3 +137,14 @@ def test_the_sample_has_at_least_40_rows_in_english_and_six_languages(tmp_path: 
         "fin_Latn": {"count": 1, "ids": ["parallel/only-some"]},
         "hin_Deva": {"count": 1, "ids": ["parallel/only-some"]},
     }
+
+
+def test_the_baseline_of_does_it_help_is_every_answer_translated_and_every_instruction_english(tmp_path: Path) -> None:
+    rows = made("does_it_help", tmp_path).rows()
+
+    assert {row["instruction_language"] for row in rows} == {"eng_Latn"}
+    counts = Counter(row["response_language"] for row in rows)
+    assert set(counts) == OTHERS
+    assert set(counts.values()) == {43}
+    # The student's prompt names the language; the instruction does not.
+    assert all(row["turn"] == row["instruction"] for row in rows if not row["input"])

@@ -1,4 +1,4 @@
-"""`xirecipe evaluate`: what a judge says of sets of answers, and how consistent a model is across languages."""
+"""`xirecipe evaluate`: judges of answers, how consistent a model is across languages, and what a dataset teaches it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Literal
 from xirecipe.commands.consistency import evaluate_consistency
 from xirecipe.commands.evaluated import print_summary
 from xirecipe.commands.evaluation import Made, Session, make_once, open_recipe, shown_files
+from xirecipe.commands.learning import evaluate_learning
 from xirecipe.compile import placed
 from xirecipe.diagnostics import did_you_mean, user_error
 from xirecipe.disk import explained
@@ -27,9 +28,11 @@ from xirecipe.load import inside, load_language, shown_name
 from xirecipe.recipe.models import Model
 from xirecipe.terminal import console
 
-Metric = Literal["pairwise", "aspects", "consistency"]
-#: Metric -> how many sets of answers it takes.
-METRICS: dict[Metric, int] = {"pairwise": 2, "aspects": 1, "consistency": 1}
+Metric = Literal["pairwise", "aspects", "consistency", "learning"]
+#: Metric -> how many sets it takes, the least and the most.
+METRICS: dict[Metric, tuple[int, int]] = {
+    "pairwise": (2, 2), "aspects": (1, 1), "consistency": (1, 1), "learning": (1, 2),
+}  # fmt: skip
 
 
 def run_evaluate(
@@ -55,6 +58,8 @@ def run_evaluate(
             evaluation, summary, made = _aspects(session, *tables, retry_failed=retry_failed)
         case "consistency":
             evaluation, summary, made = evaluate_consistency(session, *tables, retry_failed=retry_failed)
+        case "learning":
+            evaluation, summary, made = evaluate_learning(session, tables, retry_failed=retry_failed)
     folder = to or evaluation.folder
     if to is not None and to.resolve() != evaluation.folder.resolve():
         with explained(to):
@@ -69,11 +74,15 @@ def run_evaluate(
 
 
 def _metric(name: str, sets: int) -> Metric:
-    for known, wanted in METRICS.items():
+    for known, (least, most) in METRICS.items():
         if known == name:
-            if sets != wanted:
-                message = f"`{name}` takes {wanted} set{'s' if wanted > 1 else ''} of answers, not {sets}"
-                hint = f"xirecipe evaluate RECIPE --metric {name} {' '.join('AB'[:wanted])}"
+            if not least <= sets <= most:
+                wanted = f"{least}" if least == most else f"{least} or {most}"
+                what = "rows" if name == "learning" else "answers"
+                message = f"`{name}` takes {wanted} set{'s' if most > 1 else ''} of {what}, not {sets}"
+                hint = f"xirecipe evaluate RECIPE --metric {name} {' '.join('AB'[:most])}"
+                if sets > most:
+                    hint += "; a pattern in quotes, such as 'releases/*-sample', is one set"
                 raise user_error("wrong-number-of-sets", message, hint=hint)
             return known
     raise user_error("unknown-metric", f"there is no metric `{name}`", hint=did_you_mean(name, METRICS))

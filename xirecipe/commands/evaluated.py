@@ -26,6 +26,8 @@ def print_summary(summary: Summary, out: Console) -> None:
             _print_pairwise(summary, out)
         case "aspects":
             _print_aspects(summary, out)
+        case "learning":
+            _print_learning(summary, out)
         case _:
             _print_consistency(summary, out)
 
@@ -110,6 +112,54 @@ def _print_consistency(summary: Summary, out: Console) -> None:
     _print_retry(summary, out)
 
 
+def _print_learning(summary: Summary, out: Console) -> None:
+    overall, rows, students = summary["overall"], summary["rows"], summary["students"]
+    out.print(
+        f"{summary['model_name']} learnt {rows['each']:,} rows of each set in {len(rows['by_language'])} languages "
+        f"and was asked about {overall['answers']:,} answers held out: {summary['rule']}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for name, facts in students.items():
+        reasons = rows["left_out"][name] | ({"too_long": facts["too_long"]} if facts["too_long"] else {})
+        left = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none"
+        out.print(
+            f"{name.upper()}: {facts['steps']:,} steps, {facts['answer_tokens']:,} tokens of answers, loss "
+            f"{facts['first_loss']:.3f} -> {facts['last_loss']:.3f}; rows left out: {left}",
+            markup=False,
+            soft_wrap=True,
+        )
+    lines = table("", ">nats/token", ">95 % interval", ">cosine", ">95 % interval")
+    for name, found in overall["nats"].items():
+        sign, near = "+" if "minus" in name else "", overall["similarity"].get(name)
+        shown = _number(near, sign, 3) if near else ("", "")
+        lines.add_row(_named(name), *_number(found, sign, 3), *shown)
+    out.print(lines)
+    columns = list(overall["nats"])
+    lines = table(
+        "nats/token", ">answers", ">untrained", *(f">{_named(n, short=True)}" for n in columns if "minus" in n)
+    )
+    for code, group in summary["by_language"].items():
+        found = group["nats"]
+        differences = [f"{found[name]['mean']:+.3f}" for name in columns if "minus" in name]
+        lines.add_row(shortened(code, 24), f"{group['answers']:,}", f"{found['untrained']['mean']:.3f}", *differences)
+    out.print(lines)
+    _print_left_out(
+        out, "not measured, without rows in every set", len(summary["not_measured"]), summary["not_measured"]
+    )
+    _print_left_out(out, "longer than the model's context", len(summary["too_long"]), summary["too_long"])
+    _print_retry(summary, out)
+
+
+def _named(name: str, *, short: bool = False) -> str:
+    """`a_minus_untrained` as `A minus untrained`, or as `A - untr.`."""
+    one, _, other = name.partition("_minus_")
+    one, other = (each.upper() if len(each) == 1 else each for each in (one, other))
+    if not other:
+        return one
+    return f"{one} - {other.replace('untrained', 'untr.')}" if short else f"{one} minus {other}"
+
+
 def _print_failures(summary: Summary, out: Console) -> None:
     for name, found in summary["prompt_sets"].items():
         missing = found["unanswered"]
@@ -139,8 +189,9 @@ def _share(estimate: dict[str, float]) -> tuple[str, str]:
     return f"{estimate['mean']:.1%}", f"{estimate['low']:.1%} to {estimate['high']:.1%}"
 
 
-def _number(estimate: dict[str, float], sign: str = "") -> tuple[str, str]:
-    return f"{estimate['mean']:{sign}.2f}", f"{estimate['low']:{sign}.2f} to {estimate['high']:{sign}.2f}"
+def _number(estimate: dict[str, float], sign: str = "", digits: int = 2) -> tuple[str, str]:
+    mean, low, high = (f"{estimate[name]:{sign}.{digits}f}" for name in ("mean", "low", "high"))
+    return mean, f"{low} to {high}"
 
 
 def _initials(name: str) -> str:

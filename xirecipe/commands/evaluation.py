@@ -37,6 +37,8 @@ class Session:
 
     recipe: Recipe | MixRecipe
     language: Language
+    languages: dict[str, Language]
+    """Of every language that it has the facts of besides, see `load.Loaded`."""
     profile: str
     root: Path
     store: Store
@@ -54,7 +56,7 @@ def open_recipe(path: Path, profile: str | None, overrides: Sequence[str]) -> Se
     settings = settings_module.from_environment()
     store = Store.of(settings)
     store.check_layout()
-    return Session(loaded.recipe, loaded.language, loaded.profile or "", loaded.root, store, settings)
+    return Session(loaded.recipe, loaded.language, loaded.languages, loaded.profile or "", loaded.root, store, settings)
 
 
 def make_once(

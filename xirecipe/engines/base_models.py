@@ -28,6 +28,8 @@ class Tokens:
     answer: Callable[[str], list[int]]
     end_of_turn: list[int]
     """What a chat model ends its answer with."""
+    end_of_text: list[int]
+    """What any model ends with where no more is to come."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,7 @@ def _from_gguf(model: EmbeddedModel, more: dict[str, Any]) -> Base:
     try:
         llama = LlamaCpp(file, context_tokens=model.context_tokens, sequences=1)
         chat = model.prompt_format == "chat"
-        tokens = Tokens(
-            prompt=lambda text: llama.prompt_tokens(text, chat=chat),
-            answer=llama.tokens,
-            end_of_turn=llama.tokens(llama.frame.end, control=True) if chat else [],
-        )
+        end = llama.tokens(llama.frame.end, control=True) if chat else []
     except EmbeddedError as error:
         raise FatalModelError("embedded-model", str(error)) from error
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
@@ -91,6 +89,12 @@ def _from_gguf(model: EmbeddedModel, more: dict[str, Any]) -> Base:
     # These are plain weights now; marked as quantized, they would not be trained with float32 adapters.
     vars(loaded.config).pop("quantization_config", None)
     loaded.is_quantized, loaded.hf_quantizer, loaded.quantization_method = False, None, None
+    tokens = Tokens(
+        prompt=lambda text: llama.prompt_tokens(text, chat=chat),
+        answer=llama.tokens,
+        end_of_turn=end,
+        end_of_text=end or _end_of_text(tokenizer),
+    )
     return Base(loaded, tokenizer, tokens, model.context_tokens)
 
 
@@ -118,7 +122,11 @@ def _from_hub(model: VllmModel, more: dict[str, Any]) -> Base:
         end = answer(behind[0]) if behind else [tokenizer.eos_token_id]
     prompt = chat if model.prompt_format == "chat" else lambda text: list(tokenizer(text)["input_ids"])
     most = model.max_model_tokens or loaded.config.get_text_config().max_position_embeddings
-    return Base(loaded, tokenizer, Tokens(prompt, answer, end), most)
+    return Base(loaded, tokenizer, Tokens(prompt, answer, end, end or _end_of_text(tokenizer)), most)
+
+
+def _end_of_text(tokenizer: Any) -> list[int]:
+    return [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
 
 
 @contextlib.contextmanager

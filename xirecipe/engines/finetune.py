@@ -1,4 +1,4 @@
-"""Training an adapter. Runs as a process of its own: `python -m xirecipe.engines.finetune FOLDER`.
+"""Training an adapter, or measuring one. Runs as a process of its own: `python -m xirecipe.engines.finetune FOLDER`.
 
 torch, transformers and TRL take seconds to import and hundreds of megabytes, and a training that is killed must leave
 nothing behind. So they stay out of the run's process; see `xirecipe.engines.training_job` for what passes between.
@@ -17,9 +17,10 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from safetensors.numpy import load_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
 from xirecipe.disk import write_whole
@@ -69,8 +70,39 @@ class AnswerTrainer(SFTTrainer):
         return (loss, None) if return_outputs else loss
 
 
+class EpochOrder(LengthGroupedSampler):
+    """Pairs of about one length together, in an order that hangs on the seed and the epoch alone."""
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self._seed, self._epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator.manual_seed((self._seed << 20) + self._epoch)
+        return super().__iter__()
+
+
+class StudentTrainer(AnswerTrainer):
+    """Ends the same wherever it was killed.
+
+    The library's own order of an epoch hangs on all that was drawn before it, which a training that goes on amid an
+    epoch has not drawn. Writers and evaluators keep that order: another one would put other adapters under their
+    fingerprints.
+    """
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+        lengths = [len(tokens) for tokens in self.train_dataset["input_ids"]]
+        return EpochOrder(self.args.train_batch_size, lengths, self.args.data_seed)
+
+
 def run(job: TrainingJob) -> None:
-    """Train, measure, and write the adapter. Raises FatalModelError when the model cannot be had or learns nothing."""
+    """Train, measure, and write the adapter; measure alone where it is there.
+
+    Raises FatalModelError when the model cannot be had or learns nothing.
+    """
     torch.set_num_threads(job.threads)
     precision = precision_of(job.learn.precision)
     job.report(0, 1, "models loaded")
@@ -78,6 +110,10 @@ def run(job: TrainingJob) -> None:
     lessons = job.read_lessons()
     sequences = [_sequenced(lesson, base, job) for lesson in lessons]
     fits = [len(sequence) <= base.context_tokens for sequence in sequences]
+    if job.trained:
+        model = PeftModel.from_pretrained(base.model, str(job.adapter))
+        job.write_results(_measured(job, base, model, lessons, sequences, fits), {})
+        return
     learnt = [s for s, lesson, fit in zip(sequences, lessons, fits, strict=True) if fit and lesson.learn]
     if not learnt:
         raise FatalModelError("nothing-to-learn", "no pair is left to learn from", "add pairs to the seed")
@@ -114,9 +150,14 @@ def _mean(losses: Sequence[tuple[int, float]]) -> float:
 
 def _sequenced(lesson: TrainingLesson, base: Base, job: TrainingJob, answer: str | None = None) -> Sequenced:
     tokens = base.tokens.answer(lesson.answer if answer is None else answer)
-    # A label is one token of many that might come; how the turn ends is nobody's question.
-    end = base.tokens.end_of_turn if job.role == "writer" else []
-    return Sequenced(base.tokens.prompt(lesson.prompt), [*tokens, *end])
+    match job.role:
+        case "writer":
+            tokens = [*tokens, *base.tokens.end_of_turn]
+        case "student" if lesson.ends:
+            tokens = [*tokens, *base.tokens.end_of_text]
+        case _:
+            pass  # a label is one token of many that might come; how the turn ends is nobody's question
+    return Sequenced(base.tokens.prompt(lesson.prompt), tokens)
 
 
 def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precision: str) -> SFTTrainer:
@@ -158,7 +199,8 @@ def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precisio
         task_type="CAUSAL_LM",
     )  # fmt: skip
     torch.manual_seed(learn.random_seed)
-    return AnswerTrainer(
+    kind = StudentTrainer if job.role == "student" else AnswerTrainer
+    return kind(
         base.model, args=config, train_dataset=Dataset.from_list([s.row for s in learnt]),
         processing_class=base.tokenizer, peft_config=adapter, data_collator=collated, callbacks=[Watch(job)],
     )  # fmt: skip
@@ -180,7 +222,8 @@ def _measured(
     fits: Sequence[bool],
 ) -> list[Result]:  # fmt: skip
     """Every lesson's answer, and every label it might have had, by the trained model and by the one it was."""
-    asked = [sequence for sequence, fit in zip(sequences, fits, strict=True) if fit]
+    wanted = [not (job.role == "student" and lesson.learn) for lesson in lessons]
+    asked = [s for s, fit, want in zip(sequences, fits, wanted, strict=True) if fit and want]
     labels = [
         _sequenced(lesson, base, job, _labelled(lesson, label))
         for lesson, fit in zip(lessons, fits, strict=True) if fit
@@ -203,9 +246,9 @@ def _measured(
     with model.disable_adapter():
         before, labels_before = both(len(asked) + len(labels))
     results = []
-    for lesson, sequence, fit in zip(lessons, sequences, fits, strict=True):
-        if not fit:
-            results.append(Result(len(sequence), too_long=True))
+    for lesson, sequence, fit, want in zip(lessons, sequences, fits, wanted, strict=True):
+        if not fit or not want:
+            results.append(Result(len(sequence.answer) if fit else len(sequence), too_long=not fit))
             continue
         results.append(
             Result(

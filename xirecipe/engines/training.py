@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import shutil
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from xirecipe.columns import TRAIN_COLUMNS
-from xirecipe.diagnostics import user_error
-from xirecipe.disk import explained
 from xirecipe.engines.best import drafts_of, whole
 from xirecipe.engines.calibration import measured
-from xirecipe.engines.child import check_ended_well, child
 from xirecipe.engines.judging import rubric_score
-from xirecipe.engines.memory import KEEP_MEMORY
 from xirecipe.engines.tally import Tally
+from xirecipe.engines.trainer import require_extra, train
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
 from xirecipe.learned import GGUF, SAFETENSORS
 from xirecipe.lessons import Lesson, lessons_of
@@ -29,11 +23,8 @@ from xirecipe.recipe.models import EmbeddedModel, VllmModel
 from xirecipe.refining import is_last, learnt_candidates
 from xirecipe.stage import Stage
 from xirecipe.tables import Row, read, write
-from xirecipe.work import Outcome, Progress, Work
+from xirecipe.work import Outcome, Work
 
-_POLL_SECONDS = 0.2
-#: What the process imports, by the names under which it is installed.
-_NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "safetensors")
 #: Why a pair is not learnt from: with its answer it is longer than the model's context.
 TOO_LONG = "context_tokens"
 
@@ -52,7 +43,7 @@ def run_train(work: Work) -> Outcome:
     if best is None:
         # The round after it only passes its candidates on.
         return Outcome(0, 0, 0, facts={"stopped": True})
-    _require_extra()
+    require_extra()
     rating_set = work.inputs.get("rating_set")
     lessons, left_out = lessons_of(stage, read(rating_set.data) if rating_set else (), best)
     tally = Tally(work)
@@ -67,7 +58,7 @@ def run_train(work: Work) -> Outcome:
         checkpoints=work.store.checkpoints(stage.fingerprint),
         adapter=work.output.adapter,
     )
-    facts = _train(work, job, lessons)
+    facts = train(job, _as_texts(stage, lessons), work.settings, work.report)
     results = job.read_results()
     tally.kept = write(work.output.data, _rows(stage, lessons, results, tally), TRAIN_COLUMNS)
     tally.close()
@@ -100,43 +91,11 @@ def _best_rows(work: Work) -> list[Row] | None:
     return whole(previous.data, learnt_candidates(drafts_of(previous.data, stage.best_by), stage.best_by))
 
 
-def _require_extra() -> None:
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise user_error(
-            "no-train-extra",
-            f"`learn: {{method: fine_tune}}` needs packages that are not installed: {', '.join(missing)}",
-            hint='pip install "xirecipe[train]"; without a GPU, torch\'s CPU build first, as pytorch.org says',
-        )
-
-
-def _train(work: Work, job: TrainingJob, lessons: Sequence[Lesson]) -> dict[str, Any]:
-    """Run the training process to its end; what it measured on the way."""
-    asks = work.stage.teaches
+def _as_texts(stage: Stage, lessons: Sequence[Lesson]) -> list[TrainingLesson]:
+    asks = stage.teaches
     assert asks is not None
     labels = tuple(asks.config.rubric.levels) if isinstance(asks.config, Judge) and asks.config.rubric else ()
-    with explained(job.folder):
-        job.write(TrainingLesson(each.prompt, each.answer, each.row["part"] == "learn", labels) for each in lessons)
-        job.checkpoints.mkdir(parents=True, exist_ok=True)
-    more = {
-        **KEEP_MEMORY,
-        "PYTHONWARNINGS": "ignore",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_DATASETS_CACHE": str(job.folder.absolute() / "datasets"),
-    }
-    with child("xirecipe.engines.finetune", job, work.settings, more) as process:
-        while process.poll() is None:
-            time.sleep(_POLL_SECONDS)
-            if job.progress.exists():
-                work.report(Progress(**json.loads(job.progress.read_text(encoding="utf-8"))))
-    if job.end.exists():
-        end = json.loads(job.end.read_text(encoding="utf-8"))
-        raise user_error(end["code"], end["message"], hint=end["hint"])
-    check_ended_well(process, job, "training")
-    facts: dict[str, Any] = json.loads(job.facts.read_text(encoding="utf-8"))
-    return facts
+    return [TrainingLesson(each.prompt, each.answer, each.row["part"] == "learn", labels) for each in lessons]
 
 
 def _rows(stage: Stage, lessons: Sequence[Lesson], results: Sequence[Result], tally: Tally) -> list[Row]:

@@ -1,7 +1,7 @@
 """What passes between the run and the process that trains: a folder with the lessons, and what became of them.
 
-job.json         model, role, `learn`, threads, and where checkpoints and the adapter go
-lessons.jsonl    {"prompt", "answer", "learn", "choices"}, one a line
+job.json         model, role, `learn`, threads, where checkpoints and the adapter go, and whether it lies there already
+lessons.jsonl    {"prompt", "answer", "learn", "choices", "ends"}, one a line
 progress.json    how far the training is
 results.jsonl    one a line, in the lessons' order: a Result
 facts.json       what was measured on the way
@@ -36,11 +36,16 @@ class TrainingLesson:
     learn: bool
     """Whether the model is trained on it; else it is only measured."""
     choices: tuple[str, ...] = ()
+    ends: bool = False
+    """Of a student: whether the answer is all there is, so that the model learns to end there."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a lesson. Log-probabilities are natural logarithms, over all tokens of an answer."""
+    """What became of a lesson. Log-probabilities are natural logarithms, over all tokens of an answer.
+
+    Of a student's own lessons they are not taken: the answers held out are what it is measured on.
+    """
 
     tokens: int
     """Of the answer; where `too_long`, of prompt and answer together."""
@@ -56,11 +61,13 @@ class TrainingJob(Handover):
     """Lessons for one model, and where the adapter goes."""
 
     model: EmbeddedModel | VllmModel
-    role: Literal["writer", "judge"]
+    role: Literal["writer", "judge", "student"]
     learn: FineTune
     threads: int
     checkpoints: Path
     adapter: Path
+    trained: bool = False
+    """Whether the adapter lies there: then lessons are measured, and nothing is learnt."""
 
     @property
     def lessons(self) -> Path:
@@ -88,6 +95,7 @@ class TrainingJob(Handover):
             "threads": self.threads,
             "checkpoints": str(self.checkpoints.absolute()),
             "adapter": str(self.adapter.absolute()),
+            "trained": self.trained,
         }
         write_whole(self.job, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 
@@ -96,30 +104,39 @@ class TrainingJob(Handover):
         data = json.loads(Handover(folder).job.read_text(encoding="utf-8"))
         model = _MODEL.validate_python(data["model"])
         assert isinstance(model, EmbeddedModel | VllmModel)
-        kind = WriterFineTune if data["role"] == "writer" else JudgeFineTune
+        kinds: dict[str, type[FineTune]] = {"writer": WriterFineTune, "judge": JudgeFineTune, "student": FineTune}
         return cls(
             folder=folder,
             model=model,
             role=data["role"],
-            learn=kind.model_validate(data["learn"]),
+            learn=kinds[data["role"]].model_validate(data["learn"]),
             threads=data["threads"],
             checkpoints=Path(data["checkpoints"]),
             adapter=Path(data["adapter"]),
+            trained=data["trained"],
         )
 
     def read_lessons(self) -> list[TrainingLesson]:
         return [TrainingLesson(**{**line, "choices": tuple(line["choices"])}) for line in _read_lines(self.lessons)]
 
     def write_results(self, results: Iterable[Result], facts: dict[str, Any]) -> None:
-        _write_lines(self.results, (asdict(result) for result in results))
+        write_results(self.results, results)
         write_whole(self.facts, json.dumps(facts, ensure_ascii=False) + "\n")
 
     def read_results(self) -> list[Result]:
-        return [Result(**line) for line in _read_lines(self.results)]
+        return read_results(self.results)
 
     def report(self, done: int, total: int, unit: str) -> None:
         """Say how far it is, in the terms of `work.Progress`."""
         write_whole(self.progress, json.dumps({"done": done, "total": total, "unit": unit}))
+
+
+def write_results(path: Path, results: Iterable[Result]) -> None:
+    _write_lines(path, (asdict(result) for result in results))
+
+
+def read_results(path: Path) -> list[Result]:
+    return [Result(**line) for line in _read_lines(path)]
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

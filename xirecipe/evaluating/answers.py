@@ -13,6 +13,8 @@ from xirecipe.tables import Row
 ID_COLUMNS = ("id", "prompt_id", "question_id", "document_id")
 PROMPT_COLUMNS = ("prompt", "instruction", "question")
 ANSWER_COLUMNS = ("answer", "response", "output")
+#: Of an answer; the first is the one of a mix, where the instruction may be in another.
+LANGUAGE_COLUMNS = ("response_language", "language")
 
 
 @dataclass(frozen=True)
@@ -174,5 +176,5 @@ def folded(prompt: str) -> str:
 
 
 def _language(row: Row) -> str | None:
-    value = row.get("language")
-    return value if isinstance(value, str) and value else None
+    values = (row.get(name) for name in LANGUAGE_COLUMNS)
+    return next((value for value in values if isinstance(value, str) and value), None)

@@ -1,8 +1,9 @@
-"""Rows out of the files a person evaluates: JSON Lines, parquet, CSV, or a release folder of parquet files."""
+"""Rows out of the files a person evaluates: JSON Lines, parquet, CSV, release folders of parquet files, or several."""
 
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Table:
     rows: list[Row]
     places: list[Span]
     sha256: str
-    """Of the file's bytes; of a folder, over its files' names and hashes."""
+    """Of the file's bytes; of a folder or a pattern, over names and hashes."""
 
     @property
     def columns(self) -> list[str]:
@@ -63,10 +64,14 @@ class Table:
 def read_table(path: Path) -> Table:
     """All rows of a file, or of the parquet files of a release folder (`data/`, else the folder itself).
 
+    A path that is not there may be a pattern, such as `releases/*-sample`: then all rows of what it finds, by name.
     Raises UserError: not there, empty, another kind of file, a line that is no JSON object (with its place).
     """
     if path.is_dir():
         return _read_folder(path)
+    # Path.glob starts at a folder, and a pattern may be of whole paths.
+    if not path.is_file() and (found := sorted(glob.glob(str(path)))):  # noqa: PTH207
+        return _together(path, [read_table(Path(each)) for each in found])
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*") if p.suffix in ENDINGS] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, siblings)
@@ -79,6 +84,12 @@ def read_table(path: Path) -> Table:
     if not rows:
         raise user_error("empty-file", f"{shown_name(path)} has no rows", hint="one row for each answer")
     return Table(path, rows, places, sha256)
+
+
+def _together(pattern: Path, tables: Sequence[Table]) -> Table:
+    rows = [row for table in tables for row in table.rows]
+    places = [place for table in tables for place in table.places]
+    return Table(pattern, rows, places, digest([[table.path.name, table.sha256] for table in tables]))
 
 
 def _read_folder(path: Path) -> Table:

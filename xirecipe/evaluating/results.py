@@ -1,13 +1,14 @@
-"""What an evaluation leaves behind: `verdicts.parquet`, and `summary.json` that says what the numbers hang on."""
+"""What an evaluation leaves behind: `verdicts.parquet`, `summary.json` that says what the numbers hang on, answers."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from xirecipe.store import Store
 from xirecipe.tables import Row
 
 VERDICTS, SUMMARY = "verdicts.parquet", "summary.json"
+#: Answers that an evaluation asked for, to go on with: JSON Lines.
+ANSWERS = "answers-*.jsonl"
 #: Packages whose versions stand in every summary: what asks, and what computes.
 RECORDED_PACKAGES = ("distilabel", "vllm", "xllamacpp", "numpy", "pyarrow")
-_TYPES = {"string": pa.string(), "int64": pa.int64(), "bool": pa.bool_()}
+_TYPES = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Results:
     summary: dict[str, Any]
     failed_requests: Mapping[str, int]
     """Requests that got no answer at all, by reason; `--retry-failed` asks them again."""
+    answers: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    """Files of ANSWERS, by name."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,13 @@ class Evaluation:
         return found if whole and (self.folder / VERDICTS).exists() else None
 
     def write(self, results: Results, **facts: Any) -> dict[str, Any]:
-        """Write both files, the summary last. Returns it."""
+        """Write all files, the summary last. Returns it."""
         schema = pa.schema([(name, _TYPES[kind]) for name, kind in results.columns.items()])
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / SUMMARY).unlink(missing_ok=True)
         pq.write_table(pa.Table.from_pylist(results.rows, schema=schema), self.folder / VERDICTS)
+        for name, rows in results.answers.items():
+            write_whole(self.folder / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         summary = {
             "metric": self.metric,
             "fingerprint": self.fingerprint,
@@ -97,7 +104,7 @@ def check_target(to: Path) -> None:
         return
     if not to.is_dir():
         raise user_error("not-a-folder", f"{shown_name(to)} is a file", hint="name a folder")
-    strange = sorted({path.name for path in to.iterdir()} - {VERDICTS, SUMMARY})
+    strange = sorted(path.name for path in to.iterdir() if not _is_result(path.name))
     if strange:
         message = f"{shown_name(to)} holds something else than results: {', '.join(strange[:5])}"
         raise user_error("folder-not-empty", message, hint="name another folder")
@@ -106,9 +113,14 @@ def check_target(to: Path) -> None:
 def copy(folder: Path, to: Path) -> None:
     """Put the results of a folder into another one, the summary last."""
     to.mkdir(parents=True, exist_ok=True)
-    (to / SUMMARY).unlink(missing_ok=True)
-    for name in (VERDICTS, SUMMARY):
+    for path in [*to.glob(ANSWERS), to / SUMMARY]:
+        path.unlink(missing_ok=True)
+    for name in (VERDICTS, *sorted(path.name for path in folder.glob(ANSWERS)), SUMMARY):
         shutil.copyfile(folder / name, to / name)
+
+
+def _is_result(name: str) -> bool:
+    return name in (VERDICTS, SUMMARY) or fnmatch(name, ANSWERS)
 
 
 def _versions() -> dict[str, str]:

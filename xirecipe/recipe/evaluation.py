@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from xirecipe.recipe.base import PositiveInt, Section
+from xirecipe.recipe.base import LanguageCode, PositiveInt, Section
+from xirecipe.recipe.learning import FineTune
+from xirecipe.recipe.models import Embedder
 
 #: Of the zero-shot study (arXiv 2402.14778).
 SIX_ASPECTS = (
@@ -67,6 +69,33 @@ class Choices(Section):
     the option whose letter is the most probable next word."""
 
 
+class Students(Section):
+    """Does a dataset help? One model, fine-tuned on as many rows of each set, before answers that it never saw.
+
+    X-Instruction's comparison (arXiv 2405.19744) in small: how probable answers of people become, and how near the
+    model's own ones come to them.
+    """
+
+    model: str
+    """A name under `models:` whose weights can be trained: embedded, or vLLM's."""
+    prompt: str
+    """A template under the recipe folder, up to where the answer begins. Sees `instruction` and `language`, which is
+    the answer's."""
+    held_out: dict[LanguageCode, str] = Field(min_length=1)
+    """Language -> JSON-lines file of `instruction` and `response` written by people, with an `id` where there is one.
+    Relative to the recipe's folder. Rows with one of these instructions or responses are not learnt from."""
+    rows: PositiveInt = 1000
+    """Of each set and language, at most: the set that has the fewest of a language says how many."""
+    max_answer_chars: PositiveInt = 300
+    """Answers, those held out too, are cut after so many characters, at a sentence end."""
+    learn: FineTune = FineTune(method="fine_tune")
+    """Every set is learnt in as many steps, from the same first values."""
+    max_tokens: PositiveInt = 128
+    """Of an answer of the model's own, which is always the most probable word after word."""
+    embedding: Embedder = Embedder()
+    """By which an answer of the model is compared with the one that a person wrote."""
+
+
 class Bootstrap(Section):
     """95 % intervals by resampling rows (percentile method)."""
 
@@ -75,13 +104,14 @@ class Bootstrap(Section):
 
 
 class Evaluate(Section):
-    """A model judges answers. Nothing here changes a row of the dataset."""
+    """What answers and datasets are worth. Nothing here changes a row of the dataset."""
 
     model: str | None = None
     """A name under `models:`; one that follows instructions (`prompt_format: chat`)."""
     pairwise: Pairwise | None = None
     aspects: Aspects | None = None
     choices: Choices | None = None
+    students: Students | None = None
     temperature: float = Field(0, ge=0, le=2)
     max_tokens: PositiveInt = 1024
     """Of one reply. A reply that is cut off is a failure, so leave room for reasons."""
@@ -89,3 +119,10 @@ class Evaluate(Section):
     """Name -> file of prompts (Vicuna's 80, WizardLM's 218): results stand for each set as well. JSON Lines, parquet or
     CSV with `prompt`, `instruction` or `text`; relative to the recipe's folder."""
     bootstrap: Bootstrap = Bootstrap()
+
+    @property
+    def files(self) -> list[str]:
+        """What it reads, by the paths that it names: prompts, sets of them, and answers held out."""
+        asking = (self.pairwise, self.aspects, self.choices, self.students)
+        held_out = self.students.held_out.values() if self.students is not None else ()
+        return [*(part.prompt for part in asking if part is not None), *self.prompt_sets.values(), *held_out]

@@ -1,4 +1,4 @@
-"""`generate.learn` and `judge.learn` of a recipe: how a model comes to do what the seed pairs show."""
+"""`learn` of a recipe's sections: how a model comes to do what pairs show it."""
 
 from __future__ import annotations
 
@@ -49,15 +49,20 @@ class FineTune(Section):
     """So many steps of `batch_size` pairs, instead of `epochs`."""
     batch_size: PositiveInt = 8
     random_seed: int = Field(0, ge=0)
-    """Of the adapter's first values, the order of the pairs, dropout, and which pairs are held out."""
+    """Of the adapter's first values, the order of the pairs, dropout, and which pairs are drawn or held out."""
     precision: Precision = "auto"
     """Of the base weights while training; the adapter's are always float32. `auto`: bfloat16 where the GPU or the CPU
     (avx512_bf16, amx_bf16) multiplies in it, else float32. The manifest says which it was."""
+
+
+class StageFineTune(FineTune):
+    """Of a stage that shows exemplars to a model that is not trained."""
+
     exemplars: bool = False
     """Whether prompts show exemplars as well, in training and afterwards."""
 
 
-class WriterFineTune(FineTune):
+class WriterFineTune(StageFineTune):
     """The writer learns to answer a text with the instruction that a person wrote for it.
 
     Pairs with one instruction, as in seeds of several languages, are learnt from or held out together.
@@ -71,7 +76,7 @@ class WriterFineTune(FineTune):
     """Share of the instructions that is not learnt from, but measured on before and after."""
 
 
-class JudgeFineTune(FineTune):
+class JudgeFineTune(StageFineTune):
     """The evaluator learns the rubric's labels from the rating set's part to learn from; the other part measures it.
 
     `rating_set.seeds` gives it rated pairs of other languages to learn from as well.

@@ -105,7 +105,7 @@ def _state(
 
 
 def _named(recipe: Recipe | MixRecipe | None) -> Iterator[str]:
-    """Templates and prompt sets that a recipe names, also one that has no plan."""
+    """Templates, prompt sets and answers held out that a recipe names, also one that has no plan."""
     sections = vars(recipe) if recipe else {}
     if generate := sections.get("generate"):
         yield generate.prompt
@@ -114,8 +114,7 @@ def _named(recipe: Recipe | MixRecipe | None) -> Iterator[str]:
     for translate in (sections.get("translate") or {}).values():
         yield translate.prompt
     if evaluate := sections.get("evaluate"):
-        yield from (part.prompt for part in (evaluate.pairwise, evaluate.aspects) if part)
-        yield from evaluate.prompt_sets.values()
+        yield from evaluate.files
 
 
 def _is_of_unknown_size(plan: AnyPlan) -> bool:
