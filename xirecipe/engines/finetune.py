@@ -59,19 +59,12 @@ class Watch(TrainerCallback):
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WHOLE).touch()
 
 
-class AnswerTrainer(SFTTrainer):
-    """TRL's trainer with a loss that makes no logits for prompts and padding, see `scoring`."""
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        each, _ = nats(model, inputs)
-        loss = each.mean() if num_items_in_batch is None else each.sum() / num_items_in_batch
-        return (loss, None) if return_outputs else loss
-
-
 class EpochOrder(LengthGroupedSampler):
-    """Pairs of about one length together, in an order that hangs on the seed and the epoch alone."""
+    """Pairs of about one length together, in an order that hangs on the seed and the epoch alone.
+
+    The library's own order hangs on all that was drawn before it, which a training that goes on amid an epoch has not
+    drawn: it would end as another adapter.
+    """
 
     def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
         super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
@@ -85,13 +78,15 @@ class EpochOrder(LengthGroupedSampler):
         return super().__iter__()
 
 
-class StudentTrainer(AnswerTrainer):
-    """Ends the same wherever it was killed.
+class AnswerTrainer(SFTTrainer):
+    """TRL's trainer, with an order of our own, and a loss that makes no logits for prompts and padding (`scoring`)."""
 
-    The library's own order of an epoch hangs on all that was drawn before it, which a training that goes on amid an
-    epoch has not drawn. Writers and evaluators keep that order: another one would put other adapters under their
-    fingerprints.
-    """
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        each, _ = nats(model, inputs)
+        loss = each.mean() if num_items_in_batch is None else each.sum() / num_items_in_batch
+        return (loss, None) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
         lengths = [len(tokens) for tokens in self.train_dataset["input_ids"]]
@@ -185,7 +180,6 @@ def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precisio
         # Tokens and labels are there already.
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
-        train_sampling_strategy="group_by_length",
         logging_steps=1,
         save_strategy="steps",
         save_steps=max(1, min(MOST_STEPS_BETWEEN_CHECKPOINTS, steps // 10)),
@@ -199,8 +193,7 @@ def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precisio
         task_type="CAUSAL_LM",
     )  # fmt: skip
     torch.manual_seed(learn.random_seed)
-    kind = StudentTrainer if job.role == "student" else AnswerTrainer
-    return kind(
+    return AnswerTrainer(
         base.model, args=config, train_dataset=Dataset.from_list([s.row for s in learnt]),
         processing_class=base.tokenizer, peft_config=adapter, data_collator=collated, callbacks=[Watch(job)],
     )  # fmt: skip
