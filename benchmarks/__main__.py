@@ -72,6 +72,8 @@ def main() -> None:
         said.append(line)
         print(line, flush=True)
 
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
     peers.compile_bytecode(Path(sys.executable))
     compileall.compile_dir(Path(__file__).parents[1] / "xirecipe", quiet=2)
     say(f"{machine()}.{' Quick: small sizes.' if given.quick else ''}\n")
