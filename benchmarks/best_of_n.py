@@ -8,6 +8,7 @@ profile's, `few-shot` its base model behind six pairs of recipes/seeds. Guards d
 instructions among it. Of the first 1, 4 and 8 draws one is kept:
 
     likelihood   the one that raises the base model's log-probability of those 300 characters most
+    instruction  the one that they raise the writer's own log-probability of most, per token
     similarity   the one whose embedding is nearest to theirs (cosine)
     rubric       the one with the highest mean level, by an evaluator that was trained (`evaluator` profile): FOLDER
                  holds its adapter for each language, <language>.gguf
@@ -53,6 +54,7 @@ LEVELS = {"3": 3.0, "2": 2.0, "1": 1.0}
 SAMPLING = EmbeddedSampling(temperature=0.7, top_p=0.9, top_k=0, max_tokens=40, stop=("\n",), seed=0)
 DRAWS, COUNTS, WORKERS = 8, (1, 4, 8), 2
 Gains = Callable[[Sequence[tuple[str, str]]], list[float]]
+OwnGains = Callable[[Sequence[str], str], np.ndarray]
 
 
 def texts(language: str, wanted: int) -> list[str]:
@@ -98,6 +100,22 @@ def usable_draws(models: SimpleQueue[EmbeddedModel], before: str, guard: Guard, 
     return [one if guard.check(one, text) is None else None for one in written]
 
 
+def own_gains(models: SimpleQueue[EmbeddedModel], before: str, instructions: Sequence[str], text: str) -> np.ndarray:
+    """(log p(instruction | text) - log p(instruction)) / tokens by the model that wrote them, (instructions,)."""
+    answers = [f" {instruction}\n" for instruction in instructions]
+    model = models.get()
+    try:
+        given, alone = (model.log_likelihoods(before + ask(shown), answers) for shown in (text[SEEN], ""))
+    finally:
+        models.put(model)
+    return np.array(
+        [
+            (with_text.log_prob - without.log_prob) / with_text.tokens
+            for with_text, without in zip(given, alone, strict=True)
+        ]
+    )
+
+
 def ratings(model: EmbeddedModel, instructions: Sequence[str], text: str) -> np.ndarray:
     """The mean level of each instruction with what the writer saw of the text, shape (instructions,)."""
     template = (RECIPES / "prompts" / "rate_pair.completion.j2").read_text(encoding="utf-8")
@@ -110,7 +128,9 @@ def ratings(model: EmbeddedModel, instructions: Sequence[str], text: str) -> np.
     return np.array(found)
 
 
-def chosen(draws: list[str | None], text: str, gain: Gains, evaluator: EmbeddedModel | None) -> dict[str, str | None]:
+def chosen(
+    draws: list[str | None], text: str, gain: Gains, own_gain: OwnGains, evaluator: EmbeddedModel | None
+) -> dict[str, str | None]:
     """The instruction that each way of choosing keeps, by its name."""
     found: dict[str, str | None] = {"1 draw": draws[0]}
     for count in COUNTS[1:]:
@@ -119,6 +139,7 @@ def chosen(draws: list[str | None], text: str, gain: Gains, evaluator: EmbeddedM
         if left:
             vectors = embed([*left, text[SEEN]], Embedder())
             scores["likelihood"] = np.array(gain([(one, text[SEEN]) for one in left]))
+            scores["instruction"] = own_gain(left, text)
             scores["similarity"] = vectors[:-1] @ vectors[-1]
             if evaluator is not None:
                 scores["rubric"] = ratings(evaluator, left, text)
@@ -175,7 +196,8 @@ def main() -> None:
             drawn = list(pool.map(drawing, documents))
         gain = gains(judges, language)
         trained = arguments.evaluators and EmbeddedModel(Weights(base, arguments.evaluators / f"{language}.gguf"))
-        kept = [chosen(draws, text, gain, trained) for draws, text in zip(drawn, documents, strict=True)]
+        own_gain = partial(own_gains, writers, before)
+        kept = [chosen(draws, text, gain, own_gain, trained) for draws, text in zip(drawn, documents, strict=True)]
         for way in set().union(*kept):
             for name in arguments.windows.split(","):
                 window = WINDOWS[name]

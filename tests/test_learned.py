@@ -309,12 +309,29 @@ def test_a_writer_asked_about_longer_texts_than_it_learns_from_is_warned_of(fold
     assert "asked-otherwise" not in mistakes(folder)
 
 
-def test_an_evaluator_learns_from_a_rating_set_and_a_rubric(folder: Folder) -> None:
+def test_an_evaluator_learns_from_a_rating_set_a_rubric_or_the_likelihood_of_instructions(folder: Folder) -> None:
     said = mistakes(folder, **{"generate.learn": ..., "judge.learn": {"method": "fine_tune"}})
     assert "error[missing-rating-set]: `judge.learn` learns from the rating set, and there is none" in said
     judge = {"similarity": {}, "learn": {"method": "fine_tune"}}
     said = mistakes(folder, **{"judge": judge, "select.score": "similarity", "select.min_score": 0.5})
-    assert "`learn` teaches the levels of a `rubric`, and there is none" in said
+    neither = "`learn` teaches a `rubric`, or a `likelihood` with `of: instruction`; there is none"
+    assert neither in said
+    likelihood = {"prompt": "prompts/rate.j2"}
+    scored = {"select.score": "likelihood", "select.min_score": 0.5, "rating_set": {}, "generate.learn": ...}
+    judge = {"model": "writer", "learn": {"method": "fine_tune"}}
+    assert neither in mistakes(folder, judge={**judge, "likelihood": likelihood}, **scored)
+    folder.json_lines("seed.jsonl", [{"id": str(i), "instruction": f"Do {i}.", "response": f"{i}."} for i in range(12)])
+    judge["likelihood"] = {**likelihood, "of": "instruction"}
+    assert "error[" not in mistakes(folder, judge=judge, **scored)
+
+
+def test_a_writers_prompt_scores_instructions_without_its_exemplars(folder: Folder) -> None:
+    judge = {"model": "writer", "likelihood": {"prompt": "prompts/write.j2", "of": "instruction"}}
+    scored = {"select.score": "likelihood", "select.min_score": 0.5, "generate.learn": ..., "rating_set": {}}
+    folder.json_lines("seed.jsonl", [{"id": str(i), "instruction": f"Do {i}.", "response": f"{i}."} for i in range(12)])
+    assert "error[" not in mistakes(folder, judge=judge, **scored)
+    judge["likelihood"]["of"] = "text"  # type: ignore[index]
+    assert "prompts/write.j2 reads `exemplars`" in mistakes(folder, judge=judge, **scored)
 
 
 def test_a_non_commercial_seed_is_no_ground_for_a_freer_dataset(folder: Folder) -> None:

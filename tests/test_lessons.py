@@ -235,6 +235,38 @@ def test_an_evaluator_learns_the_label_of_every_rated_pair_behind_the_prompt_it_
     assert learnt[0].prompt == asked["rubric"].prompt
 
 
+def likelihood_plan(folder: Folder, **likelihood: Any) -> Plan:
+    folder.json_lines("seed.jsonl", many(6, "swh"))
+    return plan(
+        folder, **{
+            "generate.learn": {"method": "in_context"}, "rating_set": {}, "select.score": "likelihood",
+            "judge": {
+                "model": "writer", "learn": {"method": "fine_tune"},
+                "likelihood": {"prompt": "prompts/write.j2", "of": "instruction", **likelihood},
+            },
+        },
+    )  # fmt: skip
+
+
+def test_without_a_rubric_an_evaluator_learns_the_instructions_of_pairs_that_fit(folder: Folder) -> None:
+    made = likelihood_plan(folder)
+    stage, judge = training(made, "judge"), made.stage("judge")
+    assert made.recipe.rating_set is not None
+    rated = rating_rows(stage.inputs[0].exemplars, [1, 0, 3, 2, 5, 4], made.recipe.rating_set, made.language)
+    learnt = judge_lessons(stage, rated)
+    assert [lesson.row["level"] for lesson in learnt] == ["top"] * 6
+    assert {lesson.row["part"] for lesson in learnt} == {"learn", "held_out"}
+    for lesson, row in zip(learnt, (row for row in rated if row["level"] == "top"), strict=True):
+        asked = judge_requests(judge, row)["given"]
+        assert (lesson.prompt, lesson.answer) == (asked.prompt, asked.continuation)
+    assert learnt[0].answer == " Describe thing 0.\n"
+
+
+def test_how_much_of_a_text_is_shown_changes_what_an_evaluator_learns(folder: Folder) -> None:
+    whole, cut = (training(likelihood_plan(folder, max_chars=chars), "judge") for chars in (400, 10))
+    assert whole.fingerprint != cut.fingerprint
+
+
 def test_an_evaluator_is_asked_about_pairs_of_another_language_in_its_name_and_shown_none_of_them(
     folder: Folder,
 ) -> None:

@@ -58,7 +58,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("instruction", "string", "generate", "The English instruction the model wrote for the text"),
     Column("round", "int64", "generate", "The round in which the instruction was written; 0 for first drafts"),
     Column("rubric_score", "float64", "judge", "Mean level under the judge's label probabilities"),
-    Column("likelihood_gain", "float64", "judge", "(log p(text | instruction) - log p(text)) per token, in nats"),
+    Column("likelihood_gain", "float64", "judge", "Nats per token that instruction and text raise each other by"),
     Column("similarity", "float64", "judge", "Cosine of the embeddings of instruction and text"),
     Column("embedding", "list<float32>", "embed", "Unit vector of the embedded column"),
     Column("cluster", "int64", "cluster", "k-means cluster of the embedding, from 0"),

@@ -208,7 +208,8 @@ def _text_plan(
         spoken = {language.code: language} | more["languages"] if more["taught"] else {}
         rated_by.append(stage("rating_set", recipe.rating_set, exemplars=tuple(pairs(recipe.seed)), **more))
     rater = stage("judge", judge, stages[-1], *rated_by, prompts=judge_prompts, **model(judge.asked))
-    learnt = {judge.rubric.prompt: judge_prompts[judge.rubric.prompt]} if judge.rubric is not None else {}
+    taught_by = judge.rubric or judge.likelihood
+    learnt = prompt(taught_by.prompt) if taught_by is not None else {}
     stages += [*rated_by, *trained(rater, judge.learn, *rated_by, prompts=learnt, languages=spoken)]
     if recipe.refine is not None:
         for number in range(1, recipe.refine.rounds + 1):

@@ -241,7 +241,7 @@ def _expected_calls(stage: Stage, rows_in: int) -> int:
         case Generate(draws=draws):
             return rows_in * draws
         case Judge(rubric=rubric, likelihood=likelihood):
-            # p(text) alone is asked once a document; with several draws that is less than once a candidate.
+            # What is scored alone is asked once a document, or once an instruction: at most once a candidate.
             rated = sum(len(LEVELS) * len(given.exemplars) for given in stage.inputs if given.kind == "rating_set")
             return (rows_in + rated) * ((rubric is not None) + 2 * (likelihood is not None))
         case Translate(into=into, round_trip=round_trip):

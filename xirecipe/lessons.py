@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from xirecipe.fingerprint import digest
 from xirecipe.pairs import BEST_ROWS, Pair, Taught
-from xirecipe.questions import generate_requests, judge_requests, shown
-from xirecipe.rating import blank, examples, labels_of_levels, own_rows
+from xirecipe.questions import as_answer, generate_requests, judge_requests, shown
+from xirecipe.rating import LEVELS, blank, examples, labels_of_levels, own_rows
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.learning import WriterFineTune
 from xirecipe.selecting import fold
@@ -83,7 +83,7 @@ def writer_lessons(stage: Stage, best: Iterable[Row] = ()) -> tuple[list[Lesson]
         asked = blank(asks) | known | {"text": text, "document_id": taught.pair.id, "language": taught.language}
         asked.pop("exemplars", None)
         ((_, request),) = generate_requests(teller, [asked])
-        lessons.append(Lesson(row, request.prompt, _answer(stage, request.prompt, instruction)))
+        lessons.append(Lesson(row, request.prompt, as_answer(stage, request.prompt, instruction, ends=True)))
     return lessons, left_out
 
 
@@ -94,24 +94,30 @@ def _as_taught(stage: Stage, best: Iterable[Row]) -> Iterator[tuple[Taught, Row]
 
 
 def judge_lessons(stage: Stage, rating_set: Iterable[Row]) -> list[Lesson]:
-    """An evaluator's lessons: every rated pair with its label. Raises UserError for a prompt that fails."""
+    """An evaluator's lessons: every rated pair with its label; without a rubric, the instructions of pairs that fit.
+
+    Raises UserError for a prompt that fails.
+    """
     asks = stage.teaches
     assert asks is not None
     assert isinstance(asks.config, Judge)
-    assert asks.config.rubric is not None
-    rated = [blank(asks) | row for row in rating_set]
-    labels = labels_of_levels(asks.config.rubric)
-    own = own_rows(stage, rated)
-    shown = examples(own, asks.config.rubric) if asks.config.shows_examples else []
+    rubric = asks.config.rubric
+    rated = [blank(asks) | row for row in rating_set if rubric is not None or row["level"] == LEVELS[0]]
+    shown = examples(own_rows(stage, rated), rubric) if rubric is not None and asks.config.shows_examples else []
     lessons = []
     for each in rated:
         rater = replace(asks, language=stage.languages.get(each["language"], asks.language))
-        prompt = judge_requests(rater, each, shown)["rubric"].prompt
+        requests = judge_requests(rater, each, shown)
+        if rubric is not None:
+            prompt = requests["rubric"].prompt
+            answer = as_answer(stage, prompt, labels_of_levels(rubric)[each["level"]], ends=False)
+        else:
+            prompt, answer = requests["given"].prompt, requests["given"].continuation
         row: Row = {
             "pair_id": each["pair_id"], "seed": "rating_set", "language": each["language"],
             "instruction": each["instruction"], "text": each["text"], "level": each["level"], "part": each["part"],
         }  # fmt: skip
-        lessons.append(Lesson(row, prompt, _answer(stage, prompt, labels[each["level"]])))
+        lessons.append(Lesson(row, prompt, answer))
     return lessons
 
 
@@ -120,15 +126,6 @@ def _held_out(taught: Iterable[Taught], config: WriterFineTune) -> set[str]:
     different = Counter(" ".join(t.pair.instruction.split()) for t in taught)
     order = sorted(different, key=lambda text: digest([config.random_seed, text]))
     return set(order[: round(len(order) * config.held_out_ratio)])
-
-
-def _answer(stage: Stage, prompt: str, answer: str) -> str:
-    """The answer as the model is to write it: a base model goes on in the prompt's line, and a writer's ends it."""
-    assert stage.model is not None
-    if stage.model.prompt_format == "chat":
-        return answer
-    space = "" if prompt[-1:].isspace() else " "
-    return f"{space}{answer}\n" if stage.role == "writer" else f"{space}{answer}"
 
 
 def lessons_of(stage: Stage, rating_set: Iterable[Row], best: Iterable[Row] = ()) -> tuple[list[Lesson], list[LeftOut]]:

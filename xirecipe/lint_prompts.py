@@ -23,6 +23,8 @@ def prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         used.append(("judge.likelihood", ("judge", "likelihood", "prompt"), recipe.judge.likelihood.prompt))
     for stage, path, name in used:
         example, before = _example(stage, loaded), stage.partition(".")[0]
+        if stage == "judge.likelihood" and recipe.judge.scores_instructions:
+            example["exemplars"] = ()
         yield from prompt_problems(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded)
 
 

@@ -44,7 +44,10 @@ def shown(stage: Stage, text: str) -> str:
 
 
 def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> dict[str, Request]:
-    """The questions about one candidate, by role: `rubric`, and `given` and `alone` for the likelihood gain."""
+    """The questions about one candidate, by role: `rubric`, and `given` and `alone` for the likelihood gain.
+
+    Raises UserError for a prompt that fails.
+    """
     config = stage.config
     assert isinstance(config, Judge)
     requests: dict[str, Request] = {}
@@ -55,13 +58,26 @@ def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> di
         prompt = _render(config.rubric.prompt, template, stage, {**row, "examples": others})
         requests["rubric"] = Request("choose", prompt, labels=tuple(config.rubric.levels))
     if config.likelihood is not None:
-        template = stage.prompts[config.likelihood.prompt]
+        name, template = config.likelihood.prompt, stage.prompts[config.likelihood.prompt]
         text = cut_at_sentence(row["text"], config.likelihood.max_chars, stage.language.sentence_enders)
-        given = _render(config.likelihood.prompt, template, stage, {**row, "text": ""})
-        alone = _render(config.likelihood.prompt, template, stage, {**row, "text": "", "instruction": ""})
-        requests["given"] = Request("score", given, continuation=text)
-        requests["alone"] = Request("score", alone, continuation=text)
+        alone = _render(name, template, stage, {**row, "text": "", "instruction": "", "exemplars": ()})
+        if config.scores_instructions:
+            given = _render(name, template, stage, {**row, "text": text, "instruction": "", "exemplars": ()})
+            scored = as_answer(stage, given, row["instruction"], ends=True)
+        else:
+            given, scored = _render(name, template, stage, {**row, "text": ""}), text
+        requests["given"] = Request("score", given, continuation=scored)
+        requests["alone"] = Request("score", alone, continuation=scored)
     return requests
+
+
+def as_answer(stage: Stage, prompt: str, answer: str, *, ends: bool) -> str:
+    """The answer as the model writes it: a base model goes on in the prompt's line, and ends it where no more comes."""
+    assert stage.model is not None
+    if stage.model.prompt_format == "chat":
+        return answer
+    space = "" if prompt[-1:].isspace() else " "
+    return f"{space}{answer}\n" if ends else f"{space}{answer}"
 
 
 #: The fields of a row that are translated, one request each.

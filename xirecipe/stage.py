@@ -246,6 +246,8 @@ class Stage:
         if isinstance(asks.config, Judge) and asks.config.rubric is not None:
             found["levels"] = asks.config.rubric.levels
             found["examples_per_level"] = asks.config.rubric.examples_per_level if asks.config.shows_examples else 0
+        elif isinstance(asks.config, Judge) and asks.config.likelihood is not None:
+            found["max_chars"] = asks.config.likelihood.max_chars
         facts = self.languages or {self.language.code: self.language}
         read = {"filters", "sources", "lid_labels"}
         found["languages"] = {code: known.model_dump(mode="json", exclude=read) for code, known in facts.items()}

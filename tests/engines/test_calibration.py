@@ -45,6 +45,21 @@ def test_confident_mistakes_are_a_calibration_error() -> None:
     assert measured(ROWS, [FIT[row["level"]] for row in ROWS])["calibration_error"] < 0.1
 
 
+def test_a_trained_score_is_read_by_pairs_held_out_because_it_has_seen_the_others() -> None:
+    rows: list[Row] = [row | {"pair_id": str(number // len(LEVELS))} for number, row in enumerate(ROWS)]
+    # What was learnt by heart scores far above anything that is new.
+    scores = [FIT[row["level"]] + 10 * (row["part"] == "learn") for row in rows]
+    assert measured(rows, scores)["accuracy"] == pytest.approx(1 / 3, abs=1e-3)
+    facts = measured(rows, scores, trained=True)
+    assert (facts["accuracy"], facts["auc"], facts["held_out"]) == (1.0, 1.0, 60)
+    assert sum(sum(said.values()) for said in facts["confusion"].values()) == 60
+
+
+def test_a_trained_score_is_not_read_by_its_own_pair() -> None:
+    rows: list[Row] = [{"level": level, "part": "held_out", "pair_id": "the only one"} for level in LEVELS]
+    assert measured(rows, [3.0, 2.0, 1.0], trained=True)["accuracy"] is None
+
+
 def test_rows_without_a_score_are_counted_and_left_out() -> None:
     scores: list[float | None] = [FIT[row["level"]] for row in ROWS]
     scores[0] = scores[-1] = None

@@ -15,6 +15,7 @@ from xirecipe.models.completions import CompletionLog
 from xirecipe.models.requests import Answer, Failure, Request
 from xirecipe.questions import judge_requests
 from xirecipe.recipe.generation import Judge
+from xirecipe.recipe.models import EmbeddedModel
 from xirecipe.settings import Settings
 from xirecipe.stage import Stage
 from xirecipe.store import Store
@@ -42,6 +43,36 @@ def test_without_probabilities_the_one_label_in_the_text_counts(text: str, level
 )
 def test_a_text_that_names_no_level_or_several_is_unparsable(text: str) -> None:
     assert rubric_score(Answer(text), LEVELS) == (None, "unparsable")
+
+
+WRITER = {"engine": "embedded", "package": "a", "revision": "1", "sha256": "0" * 64, "license": "gemma"}
+
+
+def likelihood_requests(of: str, prompt_format: str = "completion") -> dict[str, Request]:
+    config = Judge.model_validate({"model": "rater", "likelihood": {"prompt": "p.j2", "of": of, "max_chars": 12}})
+    # A writer's prompt loops over exemplars, which a row names and a scored instruction does not see.
+    exemplars = "{% for pair in exemplars %}{{ pair.response }}{% endfor %}" if of == "instruction" else ""
+    prompt = exemplars + "{{ text }}|{{ instruction }}:"
+    model = EmbeddedModel.model_validate(WRITER | {"prompt_format": prompt_format})
+    stage = Stage("judge", config, SWAHILI, prompts={"p.j2": prompt}, model=model)
+    row = {"instruction": "Describe rain.", "text": "Mvua nyingi. Jua.", "exemplars": ["a"]}
+    return judge_requests(stage, row)
+
+
+def test_the_likelihood_of_a_text_is_asked_behind_its_instruction_and_behind_none() -> None:
+    asked = likelihood_requests("text")
+    assert {role: (request.prompt, request.continuation) for role, request in asked.items()} == {
+        "given": ("|Describe rain.:", "Mvua nyingi."), "alone": ("|:", "Mvua nyingi."),
+    }  # fmt: skip
+
+
+def test_the_likelihood_of_an_instruction_is_asked_behind_its_text_and_behind_none_as_a_writer_ends_it() -> None:
+    asked = likelihood_requests("instruction")
+    assert {role: (request.prompt, request.continuation) for role, request in asked.items()} == {
+        "given": ("Mvua nyingi.|:", " Describe rain.\n"), "alone": ("|:", " Describe rain.\n"),
+    }  # fmt: skip
+    chat = likelihood_requests("instruction", "chat")
+    assert {request.continuation for request in chat.values()} == {"Describe rain."}
 
 
 def test_a_rating_that_never_came_fails_a_new_candidate_and_leaves_an_old_one_the_rating_it_has(tmp_path: Path) -> None:

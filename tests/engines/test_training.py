@@ -221,6 +221,29 @@ def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(tmp_pat
         assert 0 <= found["auc"] <= 1
 
 
+def test_an_evaluator_that_scores_instructions_learns_to_write_them_and_is_asked_with_what_it_learnt(
+    tmp_path: Path, cache: Path
+) -> None:
+    judge = {
+        "model": "writer", "learn": {key: value for key, value in LEARN.items() if key != "held_out_ratio"},
+        "likelihood": {"prompt": "prompts/write.j2", "of": "instruction"},
+    }  # fmt: skip
+    changes = {"generate.learn": ..., "rating_set": {}, "judge": judge, "select.score": "likelihood"}
+    path = recipe(recipe_folder(tmp_path), cache, **changes)
+    store = Store(tmp_path / "store")
+    _, artifact, manifest = trained(path, store)
+    assert {row["level"] for row in read(artifact.data)} == {"top"}
+    assert manifest.facts["learn"]["nats_after"] < manifest.facts["learn"]["nats_before"]
+    assert "evaluator_after" not in manifest.facts
+    ran = xirecipe("run", path, "--to", "judge", "--limit", "1")
+    assert ran.code == 0, ran.err
+    judged = compile_recipe(path, limit=1).stage("judge")
+    found = store.artifact("judge", judged.fingerprint).manifest().facts["evaluators"]["likelihood"]
+    assert (found["held_out"], found["unscored"]) == (12, 0)
+    assert 0 <= found["auc"] <= 1
+    assert found["accuracy"] is not None
+
+
 #: No guard: what a tiny model writes is only almost English.
 UNGUARDED: dict[str, Any] = {
     "min_english_score": None, "max_exemplar_similarity": None, "max_leaked_words": None, "missing_input": False,

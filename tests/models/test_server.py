@@ -152,10 +152,24 @@ def test_a_server_that_cannot_score_is_asked_once_for_each_way_not_for_each_text
 def test_a_server_that_refuses_to_score_is_unsupported_and_still_completes(fake_server: FakeServer) -> None:
     fake_server.fail_when(lambda body: Fault(status=400, message="echo is not allowed") if "echo" in body else None)
     fake_server.prompt_log_probs = None
-    scored, completed = ask(fake_server, SCORE, complete())
-    assert isinstance(scored, Failure)
-    assert scored.reason == "unsupported"
+    *scored, completed = ask(fake_server, *[SCORE] * 5, complete())
+    reasons = [outcome.reason for outcome in scored if isinstance(outcome, Failure)]
+    assert reasons == ["refused", "refused", "unsupported", "unsupported", "unsupported"]
     assert isinstance(completed, Answer)
+    # Three in the way that is refused, one in the way that gives nothing, and what was completed.
+    assert len(fake_server.calls) == 5
+
+
+def test_a_text_that_is_refused_for_its_own_sake_takes_no_way_of_scoring_from_the_others(
+    fake_server: FakeServer,
+) -> None:
+    fake_server.fail_when(lambda body: Fault(status=400, message="unreadable") if "odd" in str(body) else None)
+    odd = Request("score", "Write about Mombasa.\n", continuation="odd")
+    refused, scored = ask(fake_server, odd, SCORE)
+    assert isinstance(refused, Failure)
+    assert refused.reason == "refused"
+    assert isinstance(scored, Answer)
+    assert scored.log_prob == -2.5
 
 
 def test_one_reply_without_log_probabilities_is_no_sign_that_the_server_has_none(fake_server: FakeServer) -> None:

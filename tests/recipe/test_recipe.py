@@ -183,7 +183,7 @@ FROZEN: dict[str, dict[str, Any]] = {
     "LanguageFilter": {"min_score": 0.5, "max_other_ratio": None},
     "LearnSeed": {"language": None},
     "LengthFilter": {"min_chars": 1, "max_chars": None},
-    "Likelihood": {"max_chars": 400},
+    "Likelihood": {"of": "text", "max_chars": 400},
     "Messages": {
         "plain": "{{ instruction }}\nAnswer in {{ language.name }}.",
         "assistant": "{{ instruction }}\nAnswer in {{ language.name }}, in the style of an AI assistant.",

@@ -147,8 +147,12 @@ class Judging:
             unrated.update(failure[0] for _, failure in scored if failure is not None)
             names = [name for name in SCORE_COLUMNS if getattr(self._config, name) is not None]
             facts["evaluators"] = {
-                name: measured(self._set, [scores[SCORE_COLUMNS[name]] for scores, _ in scored]) for name in names
-            }
+                name: measured(
+                    self._set, [scores[SCORE_COLUMNS[name]] for scores, _ in scored],
+                    trained=self._stage.beside("train") is not None and name != "similarity",
+                )
+                for name in names
+            }  # fmt: skip
         return facts | ({"unrated": dict(unrated)} if unrated else {})
 
 
@@ -167,7 +171,7 @@ def rubric_score(answer: Answer, levels: dict[str, float]) -> tuple[float | None
 
 
 def likelihood_gain(answers: dict[str, Answer]) -> float | None:
-    """(log p(text | instruction) - log p(text)) per token, in nats."""
+    """(log p(scored | the other) - log p(scored)) per token of what is scored, in nats."""
     given, alone = answers.get("given"), answers.get("alone")
     if given is None or alone is None or given.log_prob is None or alone.log_prob is None:
         return None

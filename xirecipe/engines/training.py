@@ -138,16 +138,19 @@ def _before_and_after(stage: Stage, lessons: Sequence[Lesson], results: Sequence
             ("after", [r.choices_after for _, r in both]),
         ):
             scores = [rubric_score(Answer(label_log_probs=each), levels)[0] for each in found]
-            facts[f"evaluator_{when}"] = _by_language(stage, rows, scores)
+            facts[f"evaluator_{when}"] = _by_language(stage, rows, scores, trained=when == "after")
     return facts
 
 
-def _by_language(stage: Stage, rows: Sequence[Row], scores: Sequence[float | None]) -> dict[str, Any]:
+def _by_language(stage: Stage, rows: Sequence[Row], scores: Sequence[float | None], *, trained: bool) -> dict[str, Any]:
     """How good an evaluator is in the recipe's language; and under `languages` in the others it learnt from."""
     parts: dict[str, list[tuple[Row, float | None]]] = {stage.language.code: []}
     for row, score in zip(rows, scores, strict=True):
         parts.setdefault(row["language"], []).append((row, score))
-    found = {code: measured([row for row, _ in part], [score for _, score in part]) for code, part in parts.items()}
+    found = {
+        code: measured([row for row, _ in part], [score for _, score in part], trained=trained)
+        for code, part in parts.items()
+    }
     own = found.pop(stage.language.code)
     return {**own, "languages": found} if found else own
 

@@ -116,4 +116,5 @@ def _prompt_token(position: dict[str, Any] | None) -> tuple[str, float | None]:
     if not position:
         return "", None
     entry = next(iter(position.values()))
-    return entry.get("decoded_token") or "", float(entry["logprob"])
+    found = entry.get("logprob")
+    return entry.get("decoded_token") or "", None if found is None else float(found)

@@ -22,6 +22,8 @@ SCORE_WAYS: tuple[dict[str, Any], ...] = (
     {"max_tokens": 1, "echo": True, "logprobs": 1},
     {"max_tokens": 1, "prompt_logprobs": 0},
 )
+#: So many requests may be refused before a way is no longer tried: one may have been refused for its own sake.
+MOST_REFUSALS = 3
 
 
 class ServerClient:
@@ -47,7 +49,8 @@ class ServerClient:
         self._failed_in_a_row = 0
         self._top_tokens = list(TOP_TOKENS)
         self._labels_known = False
-        self._score_ways = list(SCORE_WAYS)
+        self._score_ways = dict.fromkeys(range(len(SCORE_WAYS)), 0)
+        """How many requests were refused in each way that is left."""
         self._scores_known = False
         self._finding_score_way = asyncio.Lock()
 
@@ -102,23 +105,31 @@ class ServerClient:
 
     async def _score(self, request: Request) -> Answer | Failure:
         """log p(continuation | prompt), in the first way that this server knows."""
+        refused: Failure | None = None
         async with AsyncExitStack() as stack:
             if not self._scores_known:
                 await stack.enter_async_context(self._finding_score_way)
-            while self._score_ways:
-                body = {"prompt": request.prompt + request.continuation, "temperature": 0, **self._score_ways[0]}
+            for way in list(self._score_ways):
+                body = {"prompt": request.prompt + request.continuation, "temperature": 0, **SCORE_WAYS[way]}
                 reply = await self.endpoint.post("/completions", body, optional=True)
                 if not isinstance(reply, Failure):
                     scored = score_of(reply, request.prompt, request.continuation)
                     if scored is not None:
-                        self._scores_known = True
+                        self._scores_known, self._score_ways = True, {way: 0}
                         answer = answer_of(reply)
                         return Answer("", "stop", answer.prompt_tokens, 0, log_prob=scored[0], scored_tokens=scored[1])
                 elif reply.reason not in ("refused", "unsupported") or self._scores_known:
                     return reply
+                elif reply.reason == "refused":
+                    refused = reply
+                    self._score_ways[way] += 1
+                    if self._score_ways[way] < MOST_REFUSALS:
+                        continue
                 if self._scores_known:
                     return Failure("server_error", "the reply holds no log-probabilities of the text that was sent")
-                self._score_ways.pop(0)
+                del self._score_ways[way]
+        if refused is not None and self._score_ways:
+            return refused
         return Failure(
             "unsupported",
             f"{self.endpoint.url} gives no log-probabilities of a prompt; vLLM does, or leave `judge.likelihood` out",

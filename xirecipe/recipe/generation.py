@@ -123,15 +123,19 @@ class Rubric(Section):
 
 
 class Likelihood(Section):
-    """How much the instruction raises the model's probability of the text.
+    """How much instruction and text raise the model's probability of each other.
 
-    (log p(text | instruction) - log p(text)) / tokens, both behind the same prompt.
+    (log p(text | instruction) - log p(text)) / tokens of the text, both behind the same prompt; or the other way round.
     """
 
     prompt: str
-    """Template of what stands before the text; sees the row's columns, with `instruction` empty for p(text)."""
+    """Template of what stands before the text, or the instruction, that is scored, which it sees empty; as it sees the
+    other one for the probability alone. Else it sees the row's columns."""
+    of: Literal["text", "instruction"] = "text"
+    """What is scored. `instruction`: behind a writer's prompt (whose `exemplars` are none), a model that has learnt to
+    write instructions says how much likelier the text makes this one."""
     max_chars: PositiveInt = 400
-    """Only the first characters of the text are scored, cut at a sentence end."""
+    """Only the first characters of the text are scored or shown, cut at a sentence end."""
 
 
 class Similarity(Embedder):
@@ -150,7 +154,8 @@ class Judge(Section):
     likelihood: Likelihood | None = None
     similarity: Similarity | None = None
     learn: JudgeLearn = InContext()
-    """How the model learns the rubric's levels: from examples in its prompt, or by training on the rating set."""
+    """How the model learns the rubric's levels: from examples in its prompt, or by training on the rating set. Where
+    there is no rubric, training teaches the `likelihood` of an instruction."""
 
     @property
     def shows_examples(self) -> bool:
@@ -163,9 +168,14 @@ class Judge(Section):
             raise ValueError("judge needs `rubric`, `likelihood` or `similarity`, or several of them")
         if self.model is None and (self.rubric or self.likelihood):
             raise ValueError("`rubric` and `likelihood` need a `model`")
-        if self.rubric is None and isinstance(self.learn, FineTune):
-            raise ValueError("`learn` teaches the levels of a `rubric`, and there is none")
+        if isinstance(self.learn, FineTune) and self.rubric is None and not self.scores_instructions:
+            raise ValueError("`learn` teaches a `rubric`, or a `likelihood` with `of: instruction`; there is none")
         return self
+
+    @property
+    def scores_instructions(self) -> bool:
+        """Whether it is the instruction whose likelihood counts."""
+        return self.likelihood is not None and self.likelihood.of == "instruction"
 
     @property
     def asked(self) -> str | None:

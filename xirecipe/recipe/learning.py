@@ -79,6 +79,8 @@ class WriterFineTune(StageFineTune):
 class JudgeFineTune(StageFineTune):
     """The evaluator learns the rubric's labels from the rating set's part to learn from; the other part measures it.
 
+    Without a rubric it learns to write the instructions of the pairs that fit: a label is one token of a whole pair to
+    learn from, an instruction is many, and which one it would have written tells right from wrong.
     `rating_set.seeds` gives it rated pairs of other languages to learn from as well.
     """
 
