@@ -187,7 +187,7 @@ def mappings(draw: st.DrawFn, depth: int = 0, column: int = 0) -> list[str]:
 
 
 @given(mappings())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_formatting_twice_is_formatting_once_and_nothing_is_lost(lines: list[str]) -> None:
     text = "# file\n\n" + "\n".join(lines) + "\n"
     once = fmt(text)

@@ -298,7 +298,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES, max_size=30))
 def test_whatever_the_lines_are_each_has_one_outcome(corpus: Run, jsonl: Write, lines: list[Any]) -> None:
     path = jsonl("web.jsonl", [{"id": "first", "text": KEPT}, *lines])

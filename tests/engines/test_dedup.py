@@ -97,7 +97,7 @@ def test_groups_reach_over_tasks(dedup: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert dropped(cut) == [("d", "dedup.minhash", "a"), ("e", "dedup.exact", "a"), ("f", "dedup.minhash", "b")]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.sampled_from([TEXT, OTHER, SHORT]), st.text(min_size=1)), max_size=12))
 def test_whatever_the_texts_are_each_has_one_outcome(dedup: Run, texts: list[str]) -> None:
     done = dedup(texts)

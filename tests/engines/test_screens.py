@@ -4,7 +4,7 @@ import pytest
 from datatrove.data import Document
 from datatrove.pipeline.filters.gopher_quality_filter import GopherQualityFilter as DatatroveGopherQuality
 from datatrove.pipeline.filters.gopher_repetition_filter import GopherRepetitionFilter as DatatroveGopherRepetition
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xirecipe.engines.filters import GopherQuality, GopherRepetition
@@ -21,7 +21,6 @@ RATIOS = st.floats(0.01, 1.0)
 NGRAMS = st.lists(st.builds(NgramLimit, words=st.integers(1, 6), max_chars_ratio=RATIOS), max_size=4).map(tuple)
 
 
-@settings(deadline=None)
 @given(TEXTS, NGRAMS, NGRAMS)
 def test_what_the_screen_lets_pass_datatrove_keeps_by_its_ngram_rules(
     text: str, top: tuple[NgramLimit, ...], dup: tuple[NgramLimit, ...]
@@ -33,7 +32,6 @@ def test_what_the_screen_lets_pass_datatrove_keeps_by_its_ngram_rules(
         assert DatatroveGopherRepetition.filter(asked, Document(text, "x")) is True
 
 
-@settings(deadline=None)
 @given(
     TEXTS,
     st.builds(

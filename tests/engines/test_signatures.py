@@ -7,7 +7,7 @@ from datatrove.data import Document
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupSignature
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import simplify_text
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xirecipe.engines.signatures import Digests, Pairs, Signatures, digest, simplified
@@ -16,7 +16,6 @@ from xirecipe.engines.words import UnicodeWords
 CONFIG = MinhashConfig(n_grams=3, num_buckets=4, hashes_per_bucket=2, hash_config=HashConfig(hash_fc="sha1"))
 
 
-@settings(deadline=None)
 @given(st.text())
 @example("Bei ni 1.500,50 au ٣٫٥; ﬁn “É” é\u0301 ৰ\u09cd क\u093c \x1f x")
 def test_a_text_is_simplified_as_datatrove_does(text: str) -> None:
