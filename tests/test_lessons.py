@@ -258,7 +258,7 @@ def test_without_a_rubric_an_evaluator_learns_the_instructions_of_pairs_that_fit
     assert {lesson.row["part"] for lesson in learnt} == {"learn", "held_out"}
     for lesson, row in zip(learnt, (row for row in rated if row["level"] == "top"), strict=True):
         asked = judge_requests(judge, row)["given"]
-        assert (lesson.prompt, lesson.answer) == (asked.prompt, asked.continuation)
+        assert (lesson.prompt, lesson.answer, lesson.raw) == (asked.prompt, asked.continuation, True)
     assert learnt[0].answer == " Describe thing 0.\n"
 
 

@@ -112,7 +112,7 @@ TRAIN_COLUMNS: tuple[Column, ...] = (
     Column("level", "string", "train", "What the evaluator learnt to say of them; null where the writer learnt"),
     Column("part", "string", "train", "`learn` or `held_out`"),
     Column("tokens", "int64", "train", "Tokens of the answer"),
-    Column("log_prob_before", "float64", "train", "log p(answer | prompt) of the model as it was, over all its tokens"),
+    Column("log_prob_before", "float64", "train", "log p(answer | prompt) of the model as it was; null: not measured"),
     Column("log_prob_after", "float64", "train", "The same with the adapter"),
 )
 

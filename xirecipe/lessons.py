@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from xirecipe.fingerprint import digest
 from xirecipe.pairs import BEST_ROWS, Pair, Taught
-from xirecipe.questions import as_answer, generate_requests, judge_requests, shown
+from xirecipe.questions import continued, generate_requests, judge_requests, shown
 from xirecipe.rating import LEVELS, blank, examples, labels_of_levels, own_rows
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.learning import WriterFineTune
@@ -29,6 +29,8 @@ class Lesson:
     row: Row
     prompt: str
     answer: str
+    raw: bool = False
+    """Whether no chat template comes around the prompt: it is there to be scored."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def writer_lessons(stage: Stage, best: Iterable[Row] = ()) -> tuple[list[Lesson]
         asked = blank(asks) | known | {"text": text, "document_id": taught.pair.id, "language": taught.language}
         asked.pop("exemplars", None)
         ((_, request),) = generate_requests(teller, [asked])
-        lessons.append(Lesson(row, request.prompt, as_answer(stage, request.prompt, instruction, ends=True)))
+        lessons.append(Lesson(row, request.prompt, _answer(stage, request.prompt, instruction, ends=True)))
     return lessons, left_out
 
 
@@ -110,15 +112,21 @@ def judge_lessons(stage: Stage, rating_set: Iterable[Row]) -> list[Lesson]:
         requests = judge_requests(rater, each, shown)
         if rubric is not None:
             prompt = requests["rubric"].prompt
-            answer = as_answer(stage, prompt, labels_of_levels(rubric)[each["level"]], ends=False)
+            answer = _answer(stage, prompt, labels_of_levels(rubric)[each["level"]], ends=False)
         else:
             prompt, answer = requests["given"].prompt, requests["given"].continuation
         row: Row = {
             "pair_id": each["pair_id"], "seed": "rating_set", "language": each["language"],
             "instruction": each["instruction"], "text": each["text"], "level": each["level"], "part": each["part"],
         }  # fmt: skip
-        lessons.append(Lesson(row, prompt, answer))
+        lessons.append(Lesson(row, prompt, answer, raw=rubric is None))
     return lessons
+
+
+def _answer(stage: Stage, prompt: str, answer: str, *, ends: bool) -> str:
+    """The answer as the model is to write it: a chat model in a turn of its own, a base model behind the prompt."""
+    assert stage.model is not None
+    return answer if stage.model.prompt_format == "chat" else continued(prompt, answer, ends=ends)
 
 
 def _held_out(taught: Iterable[Taught], config: WriterFineTune) -> set[str]:

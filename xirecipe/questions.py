@@ -63,7 +63,7 @@ def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> di
         alone = _render(name, template, stage, {**row, "text": "", "instruction": "", "exemplars": ()})
         if config.scores_instructions:
             given = _render(name, template, stage, {**row, "text": text, "instruction": "", "exemplars": ()})
-            scored = as_answer(stage, given, row["instruction"], ends=True)
+            scored = continued(given, row["instruction"], ends=True)
         else:
             given, scored = _render(name, template, stage, {**row, "text": ""}), text
         requests["given"] = Request("score", given, continuation=scored)
@@ -71,11 +71,8 @@ def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> di
     return requests
 
 
-def as_answer(stage: Stage, prompt: str, answer: str, *, ends: bool) -> str:
-    """The answer as the model writes it: a base model goes on in the prompt's line, and ends it where no more comes."""
-    assert stage.model is not None
-    if stage.model.prompt_format == "chat":
-        return answer
+def continued(prompt: str, answer: str, *, ends: bool) -> str:
+    """The answer as it goes on in the line of a prompt without a chat template, and `ends` that line or not."""
     space = "" if prompt[-1:].isspace() else " "
     return f"{space}{answer}\n" if ends else f"{space}{answer}"
 

@@ -32,7 +32,7 @@ from xirecipe.recipe.selection import Cluster, Embed, Messages, Select, Split
 
 #: Raised by hand when a stage's code starts to give other rows for the same recipe.
 REVISIONS: dict[StageKind, int] = {
-    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "train": 2, "generate": 2, "rating_set": 2, "judge": 2,
+    "corpus": 2, "dedup": 1, "polish": 1, "match": 1, "train": 3, "generate": 2, "rating_set": 2, "judge": 2,
     "refine": 1, "decontaminate": 1, "embed": 1, "cluster": 1, "select": 1, "messages": 1, "split": 1, "read": 1,
     "translate": 2, "mix": 1,
 }  # fmt: skip

@@ -71,8 +71,8 @@ def test_the_likelihood_of_an_instruction_is_asked_behind_its_text_and_behind_no
     assert {role: (request.prompt, request.continuation) for role, request in asked.items()} == {
         "given": ("Mvua nyingi.|:", " Describe rain.\n"), "alone": ("|:", " Describe rain.\n"),
     }  # fmt: skip
-    chat = likelihood_requests("instruction", "chat")
-    assert {request.continuation for request in chat.values()} == {"Describe rain."}
+    # What is scored stands in no turn of a chat.
+    assert likelihood_requests("instruction", "chat") == asked
 
 
 def test_a_rating_that_never_came_fails_a_new_candidate_and_leaves_an_old_one_the_rating_it_has(tmp_path: Path) -> None:

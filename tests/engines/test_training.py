@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.engines.tiny_models import REVISION, in_hub_cache, random_model, writ
 from xirecipe.artifact import Artifact, Manifest
 from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import UserError
+from xirecipe.engines import training
 from xirecipe.fingerprint import file_digest
 from xirecipe.learned import GGUF, SAFETENSORS, model_of, writer_of
 from xirecipe.models.completions import CompletionLog
@@ -201,7 +203,10 @@ def test_nothing_to_learn_is_the_users_mistake(tmp_path: Path, cache: Path) -> N
         trained(path, Store(tmp_path / "store"))
 
 
-def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(tmp_path: Path, cache: Path) -> None:
+def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "MOST_LEARNT_MEASURED", 4)
     judge = {
         "model": "writer", "learn": {key: value for key, value in LEARN.items() if key != "held_out_ratio"},
         "rubric": {"prompt": "prompts/rate.j2", "levels": {"3": 3, "2": 2, "1": 1}},
@@ -213,7 +218,14 @@ def test_an_evaluator_learns_its_labels_and_is_measured_before_and_after(tmp_pat
     _, artifact, manifest = trained(path, store)
     assert manifest.label == "train judge"
     assert plan.stages[4].label == "train judge"
-    assert {row["level"] for row in read(artifact.data)} == {"top", "middle", "bottom"}
+    rows = list(read(artifact.data))
+    assert {row["level"] for row in rows} == {"top", "middle", "bottom"}
+    # Of the pairs learnt from, whole ones until there are enough; of those held out, all.
+    measured = [row for row in rows if row["log_prob_before"] is not None and row["log_prob_after"] is not None]
+    assert Counter(row["part"] for row in measured) == {"held_out": 12, "learn": 6}
+    assert set(Counter(row["pair_id"] for row in measured).values()) == {3}
+    assert {part: manifest.facts[part]["pairs"] for part in ("learn", "held_out")} == {"learn": 18, "held_out": 12}
+    assert {part: manifest.facts[part]["measured"] for part in ("learn", "held_out")} == {"learn": 6, "held_out": 12}
     assert manifest.facts["learn"]["nats_after"] < manifest.facts["learn"]["nats_before"]
     for when in ("before", "after"):
         found = manifest.facts[f"evaluator_{when}"]
@@ -235,9 +247,13 @@ def test_an_evaluator_that_scores_instructions_learns_to_write_them_and_is_asked
     assert {row["level"] for row in read(artifact.data)} == {"top"}
     assert manifest.facts["learn"]["nats_after"] < manifest.facts["learn"]["nats_before"]
     assert "evaluator_after" not in manifest.facts
-    ran = xirecipe("run", path, "--to", "judge", "--limit", "1")
-    assert ran.code == 0, ran.err
-    judged = compile_recipe(path, limit=1).stage("judge")
+    adapter = Weights(weights_of(cache, "gemma3_text"), artifact.adapter / GGUF)
+    with EmbeddedModel(adapter, context_tokens=256, sequences=1) as adapted:
+        compared(adapted, list(read(artifact.data)), "log_prob_after")
+    plan = compile_recipe(path)
+    assert isinstance(plan, Plan)
+    run_plan(plan, store, from_environment({**os.environ, "XIRECIPE_WORKERS": "1"}), to="judge")
+    judged = plan.stage("judge")
     found = store.artifact("judge", judged.fingerprint).manifest().facts["evaluators"]["likelihood"]
     assert (found["held_out"], found["unscored"]) == (12, 0)
     assert 0 <= found["auc"] <= 1

@@ -25,6 +25,8 @@ class Tokens:
 
     prompt: Callable[[str], list[int]]
     """What stands before an answer: BOS and the chat template included, where the model has them."""
+    raw: Callable[[str], list[int]]
+    """The same without the chat template."""
     answer: Callable[[str], list[int]]
     end_of_turn: list[int]
     """What a chat model ends its answer with."""
@@ -91,6 +93,7 @@ def _from_gguf(model: EmbeddedModel, more: dict[str, Any]) -> Base:
     loaded.is_quantized, loaded.hf_quantizer, loaded.quantization_method = False, None, None
     tokens = Tokens(
         prompt=lambda text: llama.prompt_tokens(text, chat=chat),
+        raw=llama.prompt_tokens,
         answer=llama.tokens,
         end_of_turn=end,
         end_of_text=end or _end_of_text(tokenizer),
@@ -120,9 +123,13 @@ def _from_hub(model: VllmModel, more: dict[str, Any]) -> Base:
         shown = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "\u241f"}]
         behind = tokenizer.apply_chat_template(shown, tokenize=False).partition("\u241f")[2].split()
         end = answer(behind[0]) if behind else [tokenizer.eos_token_id]
-    prompt = chat if model.prompt_format == "chat" else lambda text: list(tokenizer(text)["input_ids"])
+
+    def raw(text: str) -> list[int]:
+        return list(tokenizer(text)["input_ids"])
+
+    prompt = chat if model.prompt_format == "chat" else raw
     most = model.max_model_tokens or loaded.config.get_text_config().max_position_embeddings
-    return Base(loaded, tokenizer, Tokens(prompt, answer, end, end or _end_of_text(tokenizer)), most)
+    return Base(loaded, tokenizer, Tokens(prompt, raw, answer, end, end or _end_of_text(tokenizer)), most)
 
 
 def _end_of_text(tokenizer: Any) -> list[int]:

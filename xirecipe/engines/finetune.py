@@ -152,7 +152,7 @@ def _sequenced(lesson: TrainingLesson, base: Base, job: TrainingJob, answer: str
             tokens = [*tokens, *base.tokens.end_of_text]
         case _:
             pass  # a label is one token of many that might come; how the turn ends is nobody's question
-    return Sequenced(base.tokens.prompt(lesson.prompt), tokens)
+    return Sequenced((base.tokens.raw if lesson.raw else base.tokens.prompt)(lesson.prompt), tokens)
 
 
 def _trainer(job: TrainingJob, base: Base, learnt: Sequence[Sequenced], precision: str) -> SFTTrainer:
@@ -214,12 +214,12 @@ def _measured(
     job: TrainingJob, base: Base, model: Any, lessons: Sequence[TrainingLesson], sequences: Sequence[Sequenced],
     fits: Sequence[bool],
 ) -> list[Result]:  # fmt: skip
-    """Every lesson's answer, and every label it might have had, by the trained model and by the one it was."""
-    wanted = [not (job.role == "student" and lesson.learn) for lesson in lessons]
-    asked = [s for s, fit, want in zip(sequences, fits, wanted, strict=True) if fit and want]
+    """Answers that are measured, and every label they might have been, by the trained model and by the one it was."""
+    wanted = [fit and lesson.measured for lesson, fit in zip(lessons, fits, strict=True)]
+    asked = [sequence for sequence, want in zip(sequences, wanted, strict=True) if want]
     labels = [
         _sequenced(lesson, base, job, _labelled(lesson, label))
-        for lesson, fit in zip(lessons, fits, strict=True) if fit
+        for lesson, want in zip(lessons, wanted, strict=True) if want
         for label in lesson.choices
     ]  # fmt: skip
     total = 2 * len(asked) + 2 * len(labels)
@@ -240,7 +240,7 @@ def _measured(
         before, labels_before = both(len(asked) + len(labels))
     results = []
     for lesson, sequence, fit, want in zip(lessons, sequences, fits, wanted, strict=True):
-        if not fit or not want:
+        if not want:
             results.append(Result(len(sequence.answer) if fit else len(sequence), too_long=not fit))
             continue
         results.append(

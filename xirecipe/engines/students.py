@@ -138,7 +138,7 @@ def _student(judge: Judge, teacher: Teacher, lessons: Sequence[Lesson], held_out
     # Said outright, so that a row that is too long for the context takes no step away.
     steps = learn.max_steps or learn.epochs * math.ceil(len(lessons) / learn.batch_size)
     learn = learn.model_copy(update={"max_steps": steps})
-    taught = [TrainingLesson(one.prompt, one.answer, learn=True, ends=one.ends) for one in lessons]
+    taught = [TrainingLesson(one.prompt, one.answer, learn=True, ends=one.ends, measured=False) for one in lessons]
     asked = [teacher.lesson(one.instruction, one.answer, one.language) for one in held_out]
     measured = [TrainingLesson(one.prompt, one.answer, learn=False) for one in asked]
     fingerprint = _fingerprint(base, learn, lessons)

@@ -1,8 +1,9 @@
-"""train: seed pairs become lessons, lessons an adapter; every pair is measured before and after."""
+"""train: seed pairs become lessons, lessons an adapter; pairs held out, and some others, are measured by both."""
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from xirecipe.engines.judging import rubric_score
 from xirecipe.engines.tally import Tally
 from xirecipe.engines.trainer import require_extra, train
 from xirecipe.engines.training_job import Result, TrainingJob, TrainingLesson
+from xirecipe.fingerprint import digest
 from xirecipe.learned import GGUF, SAFETENSORS
 from xirecipe.lessons import Lesson, lessons_of
 from xirecipe.models.requests import Answer
@@ -25,12 +27,14 @@ from xirecipe.stage import Stage
 from xirecipe.tables import Row, read, write
 from xirecipe.work import Outcome, Work
 
+#: Of the pairs learnt from about so many are measured; of those held out, all. Measuring takes as long as learning.
+MOST_LEARNT_MEASURED = 256
 #: Why a pair is not learnt from: with its answer it is longer than the model's context.
 TOO_LONG = "context_tokens"
 
 
 def run_train(work: Work) -> Outcome:
-    """Pairs in, pairs out: each with its log-probability before and after. The adapter lies beside them.
+    """Pairs in, pairs out, with log-probabilities before and after. The adapter lies beside them.
 
     In a refining round the best candidates before it are pairs, too; where the round is not to be, nothing is trained.
 
@@ -95,7 +99,31 @@ def _as_texts(stage: Stage, lessons: Sequence[Lesson]) -> list[TrainingLesson]:
     asks = stage.teaches
     assert asks is not None
     labels = tuple(asks.config.rubric.levels) if isinstance(asks.config, Judge) and asks.config.rubric else ()
-    return [TrainingLesson(each.prompt, each.answer, each.row["part"] == "learn", labels) for each in lessons]
+    measured = _measured_pairs(lessons)
+    return [
+        TrainingLesson(
+            each.prompt, each.answer, each.row["part"] == "learn", labels, measured=_pair(each.row) in measured,
+            raw=each.raw,
+        )
+        for each in lessons
+    ]  # fmt: skip
+
+
+def _pair(row: Row) -> tuple[str, ...]:
+    return row["seed"], row["language"], row["pair_id"]
+
+
+def _measured_pairs(lessons: Sequence[Lesson]) -> set[tuple[str, ...]]:
+    """Pairs held out, and of those learnt from some by hash, all levels of a pair together."""
+    rows_of = Counter(_pair(each.row) for each in lessons if each.row["part"] == "learn")
+    chosen = {_pair(each.row) for each in lessons if each.row["part"] == "held_out"}
+    rows = 0
+    for pair in sorted(rows_of, key=digest):
+        if rows >= MOST_LEARNT_MEASURED:
+            break
+        rows += rows_of[pair]
+        chosen.add(pair)
+    return chosen
 
 
 def _rows(stage: Stage, lessons: Sequence[Lesson], results: Sequence[Result], tally: Tally) -> list[Row]:
@@ -117,13 +145,15 @@ def _rows(stage: Stage, lessons: Sequence[Lesson], results: Sequence[Result], ta
 
 def _before_and_after(stage: Stage, lessons: Sequence[Lesson], results: Sequence[Result]) -> dict[str, Any]:
     """Nats a token of the answers held out and of those learnt; of an evaluator, its accuracy and AUC, too."""
-    both = [(lesson, result) for lesson, result in zip(lessons, results, strict=True) if not result.too_long]
+    fit = [(lesson, result) for lesson, result in zip(lessons, results, strict=True) if not result.too_long]
+    both = [(lesson, result) for lesson, result in fit if result.before is not None]
     facts: dict[str, Any] = {}
     for part in ("learn", "held_out"):
         own = [result for lesson, result in both if lesson.row["part"] == part]
         tokens = sum(result.tokens for result in own)
         facts[part] = {
-            "pairs": len(own),
+            "pairs": sum(lesson.row["part"] == part for lesson, _ in fit),
+            "measured": len(own),
             "tokens": tokens,
             "nats_before": _nats([r.before for r in own], tokens),
             "nats_after": _nats([r.after for r in own], tokens),

@@ -1,7 +1,7 @@
 """What passes between the run and the process that trains: a folder with the lessons, and what became of them.
 
 job.json         model, role, `learn`, threads, where checkpoints and the adapter go, and whether it lies there already
-lessons.jsonl    {"prompt", "answer", "learn", "choices", "ends"}, one a line
+lessons.jsonl    {"prompt", "answer", "learn", "choices", "ends", "measured", "raw"}, one a line
 progress.json    how far the training is
 results.jsonl    one a line, in the lessons' order: a Result
 facts.json       what was measured on the way
@@ -34,18 +34,19 @@ class TrainingLesson:
     prompt: str
     answer: str
     learn: bool
-    """Whether the model is trained on it; else it is only measured."""
+    """Whether the model is trained on it."""
     choices: tuple[str, ...] = ()
     ends: bool = False
     """Of a student: whether the answer is all there is, so that the model learns to end there."""
+    measured: bool = True
+    """Whether its answer's log-probability is taken, with the adapter and without."""
+    raw: bool = False
+    """Whether a chat model reads the prompt as it stands, as it does where an answer is scored."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a lesson. Log-probabilities are natural logarithms, over all tokens of an answer.
-
-    Of a student's own lessons they are not taken: the answers held out are what it is measured on.
-    """
+    """What became of a lesson. Log-probabilities are natural logarithms, over all tokens of an answer."""
 
     tokens: int
     """Of the answer; where `too_long`, of prompt and answer together."""
