@@ -334,6 +334,17 @@ def test_a_writers_prompt_scores_instructions_without_its_exemplars(folder: Fold
     assert "prompts/write.j2 reads `exemplars`" in mistakes(folder, judge=judge, **scored)
 
 
+@pytest.mark.parametrize(("of", "shown"), [("text", "instruction"), ("instruction", "text")])
+def test_a_prompt_that_shows_nothing_of_what_may_raise_a_likelihood_is_an_error(
+    folder: Folder, of: str, shown: str
+) -> None:
+    folder.write("prompts/mute.j2", "{{ language.name }}:")
+    judge = {"model": "writer", "likelihood": {"prompt": "prompts/mute.j2", "of": of}}
+    said = mistakes(folder, judge=judge, **{"select.score": "likelihood", "generate.learn": ...})
+    assert f"prompts/mute.j2 does not show the `{shown}`, so nothing raises a likelihood" in said
+    assert f"write {{{{ {shown} }}}} where it belongs" in said
+
+
 def test_a_non_commercial_seed_is_no_ground_for_a_freer_dataset(folder: Folder) -> None:
     folder.json_lines("more.jsonl", SEED)
     said = mistakes(folder, **with_learn(seeds={"more": {"path": "more.jsonl", "license": "cc-by-nc-4.0"}}))

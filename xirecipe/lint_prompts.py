@@ -25,7 +25,13 @@ def prompts(recipe: Recipe, loaded: Loaded) -> Iterator[Diagnostic]:
         example, before = _example(stage, loaded), stage.partition(".")[0]
         if stage == "judge.likelihood" and recipe.judge.scores_instructions:
             example["exemplars"] = ()
-        yield from prompt_problems(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded)
+        found = list(prompt_problems(name, loaded.span(*path), example, f"no stage before `{before}` writes", loaded))
+        yield from found
+        if stage == "judge.likelihood" and not found:
+            shown = "text" if recipe.judge.scores_instructions else "instruction"
+            if shown not in names_used((loaded.root / name).read_text(encoding="utf-8")):
+                message = f"{name} does not show the `{shown}`, so nothing raises a likelihood"
+                yield Diagnostic("bad-value", message, loaded.span(*path), f"write {{{{ {shown} }}}} where it belongs")
 
 
 def prompt_problems(
