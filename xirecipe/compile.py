@@ -14,7 +14,8 @@ from xirecipe.disk import write_whole
 from xirecipe.fingerprint import digest, file_digest
 from xirecipe.lint import lint
 from xirecipe.lint_mixing import lint_mixing
-from xirecipe.load import Loaded, inside, load, with_origin
+from xirecipe.load import load
+from xirecipe.loaded import Loaded, inside, with_origin
 from xirecipe.mixing import named_languages
 from xirecipe.pairs import Pair, Taught
 from xirecipe.plan import MixPlan, Plan

@@ -9,7 +9,7 @@ from xirecipe import lint_learning, lint_prompts
 from xirecipe.diagnostics import Diagnostic, UserError, did_you_mean, shortened
 from xirecipe.evaluation_prompts import broken_prompts
 from xirecipe.licences import conflicts
-from xirecipe.load import Loaded, inside, shown_name
+from xirecipe.loaded import Loaded, inside, shown_name
 from xirecipe.pairs import Pair
 from xirecipe.pins import pins
 from xirecipe.recipe.corpus import FileSource, Source

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xirecipe.column_path import GRAMMAR, column_path
 from xirecipe.diagnostics import Diagnostic, Span, did_you_mean, shortened
 from xirecipe.lint import moving
-from xirecipe.load import Loaded
+from xirecipe.loaded import Loaded
 from xirecipe.prompts import TemplateError, names_used, render
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.mixing import ROW_NUMBER, Columns, Dataset, FileVersion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from xirecipe.diagnostics import Diagnostic, Span, UserError, shortened
-from xirecipe.load import Loaded, inside, shown_name
+from xirecipe.loaded import Loaded, inside, shown_name
 from xirecipe.recipe.generation import MIN_RATED_PAIRS
 from xirecipe.recipe.learning import FineTune, LearnSeed, WriterFineTune
 from xirecipe.recipe.mix_recipe import MixRecipe

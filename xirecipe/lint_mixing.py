@@ -10,7 +10,7 @@ from xirecipe.diagnostics import Diagnostic, did_you_mean, shortened
 from xirecipe.lint import licences
 from xirecipe.lint_learning import students
 from xirecipe.lint_prompts import evaluation, prompt_problems, user_turn
-from xirecipe.load import Loaded
+from xirecipe.loaded import Loaded
 from xirecipe.mixing import name_in, named_languages, open_languages
 from xirecipe.prompts import TemplateError, names_used
 from xirecipe.recipe.mix_recipe import MixRecipe

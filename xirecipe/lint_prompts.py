@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from xirecipe.columns import ColumnType, columns_before
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, shortened
-from xirecipe.load import Loaded, inside
+from xirecipe.loaded import Loaded, inside
 from xirecipe.pairs import Exemplar, Rated
 from xirecipe.prompts import TemplateError, TemplateSyntaxError, names_used, render
 from xirecipe.recipe.language import Language

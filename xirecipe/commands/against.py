@@ -12,7 +12,7 @@ from typing import Any
 from xirecipe import settings as settings_module
 from xirecipe.diagnostics import Diagnostic, Span, user_error
 from xirecipe.fingerprint import DEFAULT
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.markdown import visible
 from xirecipe.reviewing.comment import amounts, dotted, markdown
 from xirecipe.reviewing.review import ProfileReview, RecipeReview, Review, review

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from xirecipe.compile import check
 from xirecipe.diagnostics import Diagnostic, Sources, Span, render, user_error
-from xirecipe.load import load_language, shown_name
+from xirecipe.load import load_language
+from xirecipe.loaded import shown_name
 
 FORMATS = ("text", "json", "github")
 

@@ -49,7 +49,7 @@ def stage_kind(name: str) -> StageKind:
 
 def command_line(plan: AnyPlan, verb: str) -> str:
     """The command a person types to do `verb` with this very plan."""
-    from xirecipe.load import shown_name
+    from xirecipe.loaded import shown_name
 
     parts = ["xirecipe", verb, shown_name(plan.path)]
     parts += ["--profile", plan.profile] if plan.profile not in ("", "sample") else []

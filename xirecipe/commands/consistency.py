@@ -13,7 +13,7 @@ from xirecipe.engines.evaluating import Judge, choose_options
 from xirecipe.evaluating import consistency, items
 from xirecipe.evaluating.files import Table
 from xirecipe.evaluating.results import Evaluation, Results
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 
 
 def evaluate_consistency(session: Session, a: Table, *, retry_failed: bool) -> Made:

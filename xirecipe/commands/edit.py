@@ -16,7 +16,7 @@ from xirecipe.editing.layout import formatted
 from xirecipe.editing.order import LANGUAGE_FILE, RECIPE_FILE, Schema
 from xirecipe.editing.scalars import replaced, top_scalar
 from xirecipe.hub.versions import Bump, Version
-from xirecipe.load import inside, shown_name
+from xirecipe.loaded import inside, shown_name
 
 _DEV = "-dev"
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")

@@ -24,7 +24,8 @@ from xirecipe.evaluating.files import Table, read_table
 from xirecipe.evaluating.judging import Questioner
 from xirecipe.evaluating.prompt_sets import PromptSets, read_prompt_set
 from xirecipe.evaluating.results import Evaluation, Results, check_target, copy
-from xirecipe.load import inside, load_language, shown_name
+from xirecipe.load import load_language
+from xirecipe.loaded import inside, shown_name
 from xirecipe.recipe.models import Model
 from xirecipe.terminal import console
 

@@ -16,7 +16,7 @@ from xirecipe.disk import explained
 from xirecipe.engines.evaluating import Judge
 from xirecipe.evaluating.files import Table
 from xirecipe.evaluating.results import Evaluation, Results
-from xirecipe.load import Loaded, inside, shown_name
+from xirecipe.loaded import Loaded, inside, shown_name
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.mix_recipe import MixRecipe
 from xirecipe.recipe.models import Model

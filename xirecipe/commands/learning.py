@@ -17,7 +17,7 @@ from xirecipe.evaluating.answers import Answered, read_answers
 from xirecipe.evaluating.files import Table
 from xirecipe.evaluating.results import Evaluation, Results
 from xirecipe.fingerprint import digest
-from xirecipe.load import inside, shown_name
+from xirecipe.loaded import inside, shown_name
 from xirecipe.recipe.recipe import Recipe
 from xirecipe.seed import read_pairs
 

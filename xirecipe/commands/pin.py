@@ -12,7 +12,8 @@ from xirecipe.compile import BrokenRecipe
 from xirecipe.diagnostics import Diagnostic, Span, UserError
 from xirecipe.disk import explained, write_whole
 from xirecipe.editing.scalars import replaced_at
-from xirecipe.load import Loaded, load, shown_name
+from xirecipe.load import load
+from xirecipe.loaded import Loaded, shown_name
 from xirecipe.pins import Pin, pins
 
 Found = dict[Span, Pin]

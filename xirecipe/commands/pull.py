@@ -10,7 +10,7 @@ from xirecipe.commands.common import said
 from xirecipe.hub.checking import Replanned
 from xirecipe.hub.progress import hub_progress
 from xirecipe.hub.pull import Pulled, pull
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.terminal import console
 
 _VERSION = "        the version of xirecipe that made it stands in provenance/environment.txt"

@@ -16,7 +16,7 @@ from pydantic_core.core_schema import ModelSchema
 
 from xirecipe.artifact import Manifest
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.overlay import SLOTS
 from xirecipe.recipe import Language, MixRecipe, Recipe
 from xirecipe.yaml import Path_

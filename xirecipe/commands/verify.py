@@ -13,7 +13,7 @@ from xirecipe.commands.run import release_folder
 from xirecipe.diagnostics import Diagnostic, Span, UserError, user_error
 from xirecipe.fingerprint import file_digest
 from xirecipe.hub.rows import CONFIG, CONFIGS
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.plan import MixPlan
 
 

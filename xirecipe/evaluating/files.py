@@ -13,7 +13,7 @@ from typing import Any
 
 from xirecipe.diagnostics import Diagnostic, Span, UserError, did_you_mean, user_error
 from xirecipe.fingerprint import digest, file_digest
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.tables import Row
 
 ENDINGS = (".jsonl", ".parquet", ".csv")

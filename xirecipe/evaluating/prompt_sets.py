@@ -10,7 +10,7 @@ from typing import Any
 from xirecipe.diagnostics import shortened
 from xirecipe.evaluating.answers import PROMPT_COLUMNS, Answered, folded
 from xirecipe.evaluating.files import read_table, text_problem
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 
 #: The group of rows whose prompts are in no set.
 NO_SET = "(none)"

@@ -19,7 +19,7 @@ from xirecipe import __version__
 from xirecipe.diagnostics import user_error
 from xirecipe.disk import write_whole
 from xirecipe.fingerprint import SHORT, digest
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.store import Store
 from xirecipe.tables import Row
 

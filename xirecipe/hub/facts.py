@@ -22,7 +22,7 @@ from xirecipe.hub.rounds import EvaluatorFacts, RoundFacts, evaluators, rounds
 from xirecipe.hub.rows import RELEASE_COLUMNS, SPLITS, split_table
 from xirecipe.hub.trainings import TrainingFacts, trainings
 from xirecipe.hub.version_facts import FileFacts, VersionFacts
-from xirecipe.load import shown_name
+from xirecipe.loaded import shown_name
 from xirecipe.plan import AnyPlan, Plan
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.recipe import Recipe

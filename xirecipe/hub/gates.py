@@ -10,7 +10,8 @@ from xirecipe.hub.facts import CardFacts, collect, manifests_of
 from xirecipe.hub.limits import MOVING_REVISIONS
 from xirecipe.hub.measure import finite
 from xirecipe.hub.rows import split_table
-from xirecipe.load import DEFAULT_PROFILE, shown_name
+from xirecipe.load import DEFAULT_PROFILE
+from xirecipe.loaded import shown_name
 from xirecipe.pins import pins
 from xirecipe.plan import AnyPlan, MixPlan, Plan
 from xirecipe.store import Store

@@ -20,7 +20,8 @@ from xirecipe.hub.pull import pull
 from xirecipe.hub.registry import Registry
 from xirecipe.hub.rows import CONFIG, release_row
 from xirecipe.hub.versions import wanted_version
-from xirecipe.load import load, shown_name
+from xirecipe.load import load
+from xirecipe.loaded import shown_name
 from xirecipe.overlay import Tree
 from xirecipe.plan import AnyPlan
 from xirecipe.recipe.corpus import FileSource

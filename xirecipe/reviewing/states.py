@@ -12,7 +12,8 @@ from xirecipe.compile import compile_recipe
 from xirecipe.diagnostics import Diagnostic, Span, UserError
 from xirecipe.lint import lint
 from xirecipe.lint_mixing import lint_mixing
-from xirecipe.load import Loaded, load, shown_name, with_origin
+from xirecipe.load import load
+from xirecipe.loaded import Loaded, shown_name, with_origin
 from xirecipe.overlay import Tree
 from xirecipe.plan import AnyPlan, MixPlan
 from xirecipe.recipe.corpus import FileSource, HubSource
