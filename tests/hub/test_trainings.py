@@ -50,3 +50,10 @@ def test_a_card_says_before_which_round_a_writer_learnt_how_many_best_rows(run: 
         ["| judge", "90", "10", "24"],
         ["| writer, before round 1", "120, 30 of them best rows so far", "10", "24"],
     ]
+
+
+def test_a_card_has_no_accuracy_of_an_evaluator_that_learnt_instructions_and_no_labels(run: Run) -> None:
+    facts = replace(collect(*run.build()), trainings=trainings([manifest("judge", **MEASURED)]))
+    text = environment().get_template("process.md.j2").render(facts=facts, recipe=facts.recipe)
+    (line,) = (line for line in text.splitlines() if line.startswith("| judge |") and "aaaa" in line)
+    assert line.split(" | ")[4:8] == ["4.000", "2.500", "none", "none"]
