@@ -32,6 +32,12 @@ def test_a_text_without_a_bos_is_scored_though_vllm_leaves_its_first_token_out()
     assert score_of({"choices": [{"text": "e", "prompt_logprobs": given}]}, "ab", "cd") == (-1.0, 2)
 
 
+def test_a_token_that_is_listed_without_a_log_probability_is_not_counted() -> None:
+    listed = (("b", -1.0), ("c", None), ("d", -0.5))
+    given = [None, *({"7": {"logprob": value, "decoded_token": token}} for token, value in listed)]
+    assert score_of({"choices": [{"text": "e", "prompt_logprobs": given}]}, "ab", "cd") == (-0.5, 1)
+
+
 def test_the_log_probabilities_of_another_text_are_none_of_this_one() -> None:
     given = [None, {"7": {"logprob": -0.5, "decoded_token": "x"}}]
     assert score_of({"choices": [{"text": "e", "prompt_logprobs": given}]}, "ab", "cd") is None
