@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from xirecipe.fingerprint import digest
 from xirecipe.pairs import BEST_ROWS, Pair, Taught
-from xirecipe.questions import continued, generate_requests, judge_requests, shown
+from xirecipe.prompts import continued
+from xirecipe.questions import generate_requests, judge_requests, shown
 from xirecipe.rating import LEVELS, blank, examples, labels_of_levels, own_rows
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.learning import WriterFineTune
@@ -112,7 +113,7 @@ def judge_lessons(stage: Stage, rating_set: Iterable[Row]) -> list[Lesson]:
         requests = judge_requests(rater, each, shown)
         if rubric is not None:
             prompt = requests["rubric"].prompt
-            answer = _answer(stage, prompt, labels_of_levels(rubric)[each["level"]], ends=False)
+            answer = _answer(stage, prompt, labels_of_levels(rubric)[each["level"]])
         else:
             prompt, answer = requests["given"].prompt, requests["given"].continuation
         row: Row = {
@@ -123,7 +124,7 @@ def judge_lessons(stage: Stage, rating_set: Iterable[Row]) -> list[Lesson]:
     return lessons
 
 
-def _answer(stage: Stage, prompt: str, answer: str, *, ends: bool) -> str:
+def _answer(stage: Stage, prompt: str, answer: str, *, ends: bool = False) -> str:
     """The answer as the model is to write it: a chat model in a turn of its own, a base model behind the prompt."""
     assert stage.model is not None
     return answer if stage.model.prompt_format == "chat" else continued(prompt, answer, ends=ends)

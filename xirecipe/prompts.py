@@ -87,4 +87,10 @@ def names_used(text: str) -> set[str]:
         raise TemplateSyntaxError("too many brackets or blocks inside one another", 1) from None
 
 
-__all__ = ["TemplateError", "TemplateSyntaxError", "names_used", "render"]
+def continued(prompt: str, answer: str, *, ends: bool = False) -> str:
+    """The answer as it goes on in the line of a prompt without a chat template, and `ends` that line or not."""
+    space = "" if prompt[-1:].isspace() else " "
+    return f"{space}{answer}\n" if ends else f"{space}{answer}"
+
+
+__all__ = ["TemplateError", "TemplateSyntaxError", "continued", "names_used", "render"]

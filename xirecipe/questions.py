@@ -9,7 +9,7 @@ from typing import Any
 from xirecipe.diagnostics import user_error
 from xirecipe.models.requests import Request
 from xirecipe.pairs import Exemplar, Rated
-from xirecipe.prompts import TemplateError, render
+from xirecipe.prompts import TemplateError, continued, render
 from xirecipe.recipe.generation import Generate, Judge
 from xirecipe.recipe.mixing import Translate
 from xirecipe.sentences import cut_at_sentence
@@ -69,12 +69,6 @@ def judge_requests(stage: Stage, row: Row, examples: Sequence[Rated] = ()) -> di
         requests["given"] = Request("score", given, continuation=scored)
         requests["alone"] = Request("score", alone, continuation=scored)
     return requests
-
-
-def continued(prompt: str, answer: str, *, ends: bool) -> str:
-    """The answer as it goes on in the line of a prompt without a chat template, and `ends` that line or not."""
-    space = "" if prompt[-1:].isspace() else " "
-    return f"{space}{answer}\n" if ends else f"{space}{answer}"
 
 
 #: The fields of a row that are translated, one request each.

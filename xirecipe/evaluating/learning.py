@@ -18,7 +18,7 @@ from xirecipe.evaluating.statistics import Resampled
 from xirecipe.fingerprint import digest
 from xirecipe.models.requests import Request
 from xirecipe.pairs import Pair
-from xirecipe.prompts import TemplateError, render
+from xirecipe.prompts import TemplateError, continued, render
 from xirecipe.recipe.evaluation import Bootstrap, Students
 from xirecipe.recipe.language import Language
 from xirecipe.recipe.models import Sampling
@@ -85,8 +85,7 @@ class Teacher:
     def lesson(self, instruction: str, answer: str, language: str) -> Lesson:
         prompt, cut = self.prompt(instruction, language), self.cut(answer, language)
         # A base model goes on in the prompt's line; a chat model begins its own turn.
-        space = "" if self._chat or prompt[-1:].isspace() else " "
-        return Lesson(prompt, f"{space}{cut}", ends=cut == answer.strip())
+        return Lesson(prompt, cut if self._chat else continued(prompt, cut), ends=cut == answer.strip())
 
     def cut(self, answer: str, language: str) -> str:
         """The part of an answer that is learnt, measured and compared."""
