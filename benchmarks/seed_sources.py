@@ -105,7 +105,8 @@ def trained(folder: Path, seeds: Seeds, steps: int) -> Path:
         yaml.dump(recipe, file)
     command = [sys.executable, "-m", "xirecipe", "run", "recipes/measured.yaml", "--profile", "writer", "--to", "train"]
     environment = {**os.environ, "XIRECIPE_STORE": str(folder / "store")}
-    subprocess.run([*command, "--limit", "1"], cwd=folder, env=environment, check=True)
+    # Standard output is the table's.
+    subprocess.run([*command, "--limit", "1"], cwd=folder, env=environment, stdout=sys.stderr, check=True)
     (adapter,) = (folder / "store").glob("train-*/adapter/adapter.gguf")
     return adapter
 
