@@ -1,4 +1,4 @@
-"""train: seed pairs become lessons, lessons an adapter; pairs held out, and some others, are measured by both."""
+"""train: seed pairs become lessons, lessons an adapter; those held out, and some more, are measured before and after."""
 
 from __future__ import annotations
 
