@@ -1,4 +1,4 @@
-"""train: seed pairs become lessons, lessons an adapter; those held out, and some more, are measured before and after."""
+"""train: seed pairs become lessons, lessons an adapter; pairs held out, and some more, are measured twice."""
 
 from __future__ import annotations
 
